@@ -1,0 +1,49 @@
+# Everything is installed into .venv, once; `make help` lists the targets.
+
+PYTHON    ?= python3
+# Not ?=: conda and some shells export a HOST that is no address. make HOST=0.0.0.0 works all the same.
+HOST      := $(or $(DIGITVOTE_HOST),127.0.0.1)
+PORT      ?= $(or $(DIGITVOTE_PORT),8000)
+ARTIFACTS ?= $(or $(DIGITVOTE_ARTIFACTS),artifacts)
+RECIPE    ?= quick
+DATA      ?=
+ARGS      ?=
+
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help install serve train test lint bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+install: .venv/serve.installed .venv/train.installed .venv/tune.installed ## install the service and the trainer into .venv
+
+serve: .venv/serve.installed ## serve ARTIFACTS on HOST:PORT
+	@DIGITVOTE_HOST='$(HOST)' DIGITVOTE_PORT='$(PORT)' DIGITVOTE_ARTIFACTS='$(ARTIFACTS)' exec $(BIN)/python -m service
+
+train: .venv/train.installed .venv/tune.installed ## train all models by RECIPE (quick or release) and publish them in ARTIFACTS
+	@$(BIN)/python -m trainer train --recipe '$(RECIPE)' --artifacts '$(ARTIFACTS)' $(if $(DATA),--data '$(DATA)') $(ARGS)
+
+test: .venv/serve.installed .venv/train.installed .venv/tune.installed .venv/lint.installed .venv/test.installed ## run all tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: .venv/serve.installed .venv/train.installed .venv/tune.installed .venv/lint.installed .venv/test.installed ## check style and types
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+bench: .venv/serve.installed .venv/test.installed ## measure the service beside a no-op upload
+	@$(BIN)/python -m benchmarks.serving
+
+clean: ## remove .venv and caches
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache *.egg-info
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "digitvote needs Python 3.11 or newer; set PYTHON=python3.12, say" >&2; exit 1; }
+	$(PYTHON) -m venv .venv || { rm -rf .venv; echo "$(PYTHON) -m venv .venv failed, as said above (on Debian: apt install python3-venv)" >&2; exit 1; }
+
+.venv/%.installed: pyproject.toml requirements.lock | .venv/bin/python
+	$(BIN)/python -m pip install --disable-pip-version-check --constraint requirements.lock --editable '.[$*]'
+	@touch $@

@@ -1,0 +1,1 @@
+"""The contract between trainer and service: what an artifact is, how one is published and how one is opened."""

@@ -1,0 +1,92 @@
+"""The manifest: everything that is known about one published version of a model."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from registry.errors import ArtifactError
+
+LABELS = tuple("0123456789")
+
+ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Tensor(_Strict):
+    """One input or output of the module; the batch dimension is left out of `shape`."""
+
+    name: str
+    shape: list[int]
+    dtype: Literal["float32"] = "float32"
+    meaning: str
+
+
+class Metrics(_Strict):
+    """How the module did on one split of the data."""
+
+    examples: int = Field(gt=0)
+    accuracy: float = Field(ge=0, le=1)
+    loss: float = Field(ge=0, description="mean cross-entropy in nats, at the fitted temperature")
+    calibration_error: float = Field(ge=0, le=1, description="expected calibration error, 15 equal bins")
+
+
+class DataFile(_Strict):
+    """One file that the model was trained or measured on."""
+
+    name: str
+    sha256: Sha256
+
+
+class Manifest(_Strict):
+    """What a version is, how it was made and how well it does; `manifest.json` beside `model.pt`."""
+
+    name: ModelName
+    version: int = Field(ge=1)
+    format: Literal["torchscript"] = "torchscript"
+    sha256: Sha256 = Field(description="of model.pt")
+    files: dict[str, Sha256] = Field(description="every other file of the version, by its path within it")
+    input: Tensor
+    output: Tensor
+    labels: list[str]
+    parameters: int = Field(gt=0)
+    metrics: dict[str, Metrics] = Field(description="by split: validation, test")
+    temperature: float = Field(gt=0, description="logits are divided by it before the softmax")
+    weight: float = Field(gt=0, description="in the weighted vote")
+    recipe: dict[str, Any] = Field(description="the whole recipe, resolved: enough to train it again")
+    data: list[DataFile]
+    torch: str
+    commit: str | None = Field(description="of the source it was trained by, with +dirty where it was changed")
+    seconds: float = Field(ge=0, description="of training, on `device`")
+    device: str
+    created: datetime
+
+    @model_validator(mode="after")
+    def _is_of_digits(self) -> Self:
+        """A model of other labels or shapes cannot vote with the rest."""
+        if tuple(self.labels) != LABELS:
+            raise ValueError(f"labels are {self.labels}, not the ten digits")
+        if self.input.shape != [1, 28, 28] or self.output.shape != [10]:
+            raise ValueError(f"shapes are {self.input.shape} to {self.output.shape}, not [1, 28, 28] to [10]")
+        return self
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read and check `manifest.json`.
+
+    Raises:
+        ArtifactError: if the file is missing, is not JSON or does not fit the schema.
+    """
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise ArtifactError(f"{path}: {error.strerror or error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise ArtifactError(f"{path}: {where}: {first['msg']}") from error

@@ -1,0 +1,101 @@
+"""Publishing: a version is written beside its place, flushed to the disk, then renamed into place.
+
+A reader, or a kill at any moment, finds either no new version or a whole one.
+"""
+
+import hashlib
+import os
+import shutil
+import time
+import uuid
+from pathlib import Path
+
+from registry import store, triton
+from registry.manifest import Manifest
+
+_STAGING = ".staging-"
+_STALE_SECONDS = 3600  # a publish takes well under a second; what is older was killed
+
+
+def publish(root: Path, draft: Manifest, files: dict[str, bytes]) -> Manifest:
+    """Publish files (by path within the version; `model.pt` among them) as the next version of `draft.name`.
+
+    The draft's version and hashes are filled in here. Of two trainers that publish at once each gets a version.
+
+    Raises:
+        ValueError: if `model.pt` is missing or a file's path leads out of the version.
+        OSError: if the disk is full or the folder cannot be written; nothing is left of the new version then.
+    """
+    if store.MODEL_FILE not in files:
+        raise ValueError(f"a version needs {store.MODEL_FILE}; given are {', '.join(files)}")
+    for name in files:
+        if name == store.MANIFEST_FILE or Path(name).is_absolute() or ".." in Path(name).parts:
+            raise ValueError(f"{name}: not a file within a version")
+    folder = root / draft.name
+    folder.mkdir(parents=True, exist_ok=True)
+    _remove_stale(folder)
+    _replace(folder / store.CONFIG_FILE, triton.config(draft.name).encode())
+    _replace(folder / store.LABELS_FILE, triton.labels().encode())
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
+    model_digest = digests.pop(store.MODEL_FILE)
+    staging = folder / f"{_STAGING}{uuid.uuid4().hex}"
+    try:
+        for name, content in files.items():
+            _write(staging / name, content)
+        while True:
+            version = (store.latest(root, draft.name) or 0) + 1
+            manifest = draft.model_copy(update={"version": version, "sha256": model_digest, "files": digests})
+            _write(staging / store.MANIFEST_FILE, manifest.model_dump_json(indent=2).encode() + b"\n")
+            _sync_folders(staging)
+            try:
+                staging.rename(folder / str(version))
+            except OSError:
+                if not (folder / str(version)).exists():
+                    raise
+                continue  # another trainer took this number since: take the next
+            _sync(folder)
+            return manifest
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _replace(path: Path, content: bytes) -> None:
+    if path.exists() and path.read_bytes() == content:
+        return
+    beside = path.with_name(f"{_STAGING}{uuid.uuid4().hex}")
+    try:
+        _write(beside, content)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_folders(folder: Path) -> None:
+    for path in [folder, *(path for path in folder.rglob("*") if path.is_dir())]:
+        _sync(path)
+
+
+def _remove_stale(folder: Path) -> None:
+    for path in folder.glob(f"{_STAGING}*"):
+        try:
+            age = time.time() - path.stat().st_mtime
+        except FileNotFoundError:
+            continue  # another trainer has just renamed it into place
+        if age > _STALE_SECONDS:
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)

@@ -1,0 +1,55 @@
+"""Where a version lies: `<root>/<model>/<version>/`, Triton's model repository layout."""
+
+from pathlib import Path
+
+from registry.errors import ArtifactError
+from registry.manifest import Manifest, read_manifest
+
+MODEL_FILE = "model.pt"
+MANIFEST_FILE = "manifest.json"
+GOLDEN_FILE = "golden.npz"
+CONFIG_FILE = "config.pbtxt"
+LABELS_FILE = "labels.txt"
+
+
+def models(root: Path) -> list[str]:
+    """Names of the models that have at least one version, sorted."""
+    if not root.is_dir():
+        return []
+    return sorted(entry.name for entry in root.iterdir() if versions(root, entry.name))
+
+
+def versions(root: Path, model: str) -> list[int]:
+    """Published versions of a model, oldest first; anything not named by a plain positive number is none."""
+    folder = root / model
+    if not folder.is_dir():
+        return []
+    return sorted(int(entry.name) for entry in folder.iterdir() if is_version(entry.name) and entry.is_dir())
+
+
+def is_version(name: str) -> bool:
+    """Whether a folder's name is a version's: decimal digits with no leading zero, as Triton reads it."""
+    return name.isascii() and name.isdigit() and not name.startswith("0")
+
+
+def latest(root: Path, model: str) -> int | None:
+    """The newest published version of a model, or None."""
+    return max(versions(root, model), default=None)
+
+
+def version_path(root: Path, model: str, version: int) -> Path:
+    """The folder of one version."""
+    return root / model / str(version)
+
+
+def manifest(root: Path, model: str, version: int) -> Manifest:
+    """The manifest of one version.
+
+    Raises:
+        ArtifactError: if it cannot be read, or speaks of another model or version than its folder does.
+    """
+    path = version_path(root, model, version) / MANIFEST_FILE
+    found = read_manifest(path)
+    if (found.name, found.version) != (model, version):
+        raise ArtifactError(f"{path}: speaks of {found.name} {found.version}, but lies in {model}/{version}")
+    return found

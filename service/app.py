@@ -1,0 +1,73 @@
+"""The application: routes, limits and error answers around one ensemble."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI, Request
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+
+from service.ensemble import Ensemble
+from service.errors import BadRequest, BodyTooLarge, MethodNotAllowed, NotFound, ServiceError, describe, problem
+from service.guard import Limits, RequestLog
+from service.routes import pages, predict, status
+from service.settings import Settings
+
+_DESCRIPTION = """\
+Send a picture of a handwritten digit; three models vote on what it is.
+
+    curl -F file=@digit.png http://127.0.0.1:8000/predict
+
+Every error is RFC 9457 `application/problem+json` with a `detail` that says what was wrong and what to do.
+"""
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The ASGI application of these settings; its models are loaded once its lifespan has begun."""
+    ensemble = Ensemble(settings)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        ensemble.start()
+        yield
+        await ensemble.stop()
+
+    app = FastAPI(
+        title="digitvote",
+        summary="Three models vote on your handwritten digit",
+        description=_DESCRIPTION,
+        version=version("digitvote"),
+        license_info={"name": "MIT", "identifier": "MIT"},
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.ensemble = ensemble
+    app.include_router(predict.router)
+    app.include_router(status.router)
+    pages.mount(app)
+    app.add_middleware(Limits, max_bytes=settings.max_bytes, max_in_flight=settings.queue)
+    app.add_middleware(RequestLog)  # added last, so outermost: refusals of the limits are logged too
+    plain = app.openapi
+    app.openapi = lambda: describe(plain())  # type: ignore[method-assign]
+    app.exception_handler(ServiceError)(_service_error)
+    app.exception_handler(HTTPException)(_http_exception)
+    app.exception_handler(ClientDisconnect)(_client_gone)
+    return app
+
+
+async def _service_error(request: Request, error: ServiceError) -> Response:
+    request.state.log["error"] = error.name
+    return problem(error, request.state.request_id)
+
+
+async def _http_exception(request: Request, error: HTTPException) -> Response:
+    known: dict[int, type[ServiceError]] = {404: NotFound, 405: MethodNotAllowed, 413: BodyTooLarge}
+    row = known.get(error.status_code, BadRequest if error.status_code < 500 else ServiceError)
+    return problem(row(), request.state.request_id, error.headers)
+
+
+async def _client_gone(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=499)  # nobody reads it; 499 is what nginx logs for this

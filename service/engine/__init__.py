@@ -1,0 +1,1 @@
+"""From a picture in memory to a counted vote: queue, batcher, backend."""

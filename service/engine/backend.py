@@ -1,0 +1,45 @@
+"""The models on their device: a batch goes in, ballots come out."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import structlog
+import torch
+
+from registry.rules import Floats
+from service.models import Model
+from service.settings import SettingsError
+from service.vote import Ballot
+
+log = structlog.get_logger("service")
+
+
+def choose_device(wanted: str) -> torch.device:
+    """The device of a setting: `auto` is CUDA where there is any.
+
+    Raises:
+        SettingsError: if CUDA is asked for and there is none.
+    """
+    available = torch.cuda.is_available()
+    if wanted == "cuda" and not available:
+        raise SettingsError("DIGITVOTE_DEVICE='cuda': torch finds no CUDA device here; allowed are 'auto' and 'cpu'")
+    return torch.device("cuda" if wanted != "cpu" and available else "cpu")
+
+
+def infer(models: Sequence[Model], batch: Floats) -> list[Ballot]:
+    """Run every model on a batch [N, 1, 28, 28]; one that raises gives an empty ballot, not an error."""
+    return [_ballot(model, batch) for model in models]
+
+
+def _ballot(model: Model, batch: Floats) -> Ballot:
+    if model.predict is None:
+        return Ballot(model.name, model.manifest, None, "not loaded: see /health")
+    try:
+        logits = model.predict(batch)
+    except Exception as error:  # a missing vote for this batch; the other models' votes stand
+        log.exception("model failed on a batch", model=model.name, batch_size=len(batch))
+        return Ballot(model.name, model.manifest, None, f"failed on this batch: {type(error).__name__}")
+    if logits.shape != (len(batch), 10) or not np.isfinite(logits).all():
+        log.error("model gave no logits", model=model.name, shape=logits.shape, batch_size=len(batch))
+        return Ballot(model.name, model.manifest, None, "failed on this batch: gave no finite logits")
+    return Ballot(model.name, model.manifest, logits)

@@ -1,0 +1,65 @@
+"""The one bounded queue of pictures that wait for a batch."""
+
+import asyncio
+import time
+from collections import deque
+from dataclasses import dataclass, field
+
+from registry.rules import Floats
+from service.errors import Busy
+from service.vote import Outcome
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A picture's outcome, and the batch it came out of."""
+
+    outcome: Outcome
+    queue_seconds: float
+    inference_seconds: float
+    batch_size: int
+
+
+@dataclass(frozen=True, eq=False)
+class Item:
+    """A picture [1, 28, 28] that waits, and the future that its caller awaits."""
+
+    picture: Floats
+    future: asyncio.Future[Counted]
+    queued: float = field(default_factory=time.perf_counter)
+
+
+class Queue:
+    """First in, first out; used from the event loop alone."""
+
+    def __init__(self, bound: int) -> None:
+        self._bound = bound
+        self._items: deque[Item] = deque()
+        self._filled = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def put(self, picture: Floats) -> asyncio.Future[Counted]:
+        """Add a picture [1, 28, 28]; the future is its result.
+
+        Raises:
+            Busy: if the queue is full.
+        """
+        if len(self._items) >= self._bound:
+            raise Busy
+        item = Item(picture, asyncio.get_running_loop().create_future())
+        self._items.append(item)
+        self._filled.set()
+        return item.future
+
+    async def take(self, most: int) -> list[Item]:
+        """Wait for a first item, then take all that is there, up to `most`; what nobody awaits any more is dropped."""
+        while True:
+            await self._filled.wait()
+            taken = [self._items.popleft() for _ in range(min(most, len(self._items)))]
+            if not self._items:
+                self._filled.clear()
+            wanted = [item for item in taken if not item.future.done()]
+            if wanted:
+                return wanted

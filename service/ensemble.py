@@ -1,0 +1,110 @@
+"""The ensemble: the models, the queue and the batcher as one thing that is started, asked and stopped."""
+
+import asyncio
+import gc
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import structlog
+import torch
+
+from registry.rules import Floats
+from service.engine.backend import choose_device, infer
+from service.engine.batcher import Batcher
+from service.engine.queue import Counted, Queue
+from service.errors import NoQuorum, NotReady
+from service.imaging import Seen, read, warm_up
+from service.models import Model, load_models
+from service.schemas import State
+from service.settings import Settings
+from service.vote import Outcome, QuorumError, count
+
+log = structlog.get_logger("service")
+
+
+class Ensemble:
+    """Reads pictures, batches them through the models and counts their votes."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.models: list[Model] = []
+        self.device: torch.device | None = None
+        self.loaded = asyncio.Event()
+        self.draining = False
+        self.queue = Queue(settings.queue)
+        self._batcher = Batcher(self.queue, self._count, settings.max_batch)
+        self._decoders = ThreadPoolExecutor(settings.decoders, thread_name_prefix="decode")
+        self._loading: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to load the models; the service answers meanwhile that it is starting."""
+        self._loading = asyncio.create_task(self._load(), name="loading")
+
+    async def stop(self) -> None:
+        """Stop the batcher and let go of the threads."""
+        self.draining = True
+        if self._loading is not None:
+            self._loading.cancel()
+        await self._batcher.stop()
+        self._decoders.shutdown(wait=False, cancel_futures=True)
+
+    async def _load(self) -> None:
+        try:
+            self.device, self.models = await self._batcher.in_thread(self._prepare)
+            self._batcher.start()
+        except Exception:  # as loading anew would not mend it, /health says failed
+            log.exception("the models could not be loaded")
+        # What is loaded stays for good: the collector need not look at it again and again.
+        gc.collect()
+        gc.freeze()
+        self.loaded.set()
+
+    def _prepare(self) -> tuple[torch.device, list[Model]]:
+        torch.set_num_threads(self.settings.threads or max(1, (os.cpu_count() or 1) // 2))
+        warm_up()
+        device = choose_device(self.settings.device)
+        return device, load_models(self.settings.artifacts, self.settings.models, device, self.settings.max_batch)
+
+    def health(self) -> tuple[State, str | None]:
+        """The state by name, and why it is not `ready`."""
+        if self.draining:
+            return "draining", "shutting down: requests in flight are being finished"
+        if not self.loaded.is_set():
+            return "starting", "the models are being loaded"
+        missing = [model.name for model in self.models if model.predict is None]
+        able = len(self.models) - len(missing)
+        if able < self.settings.quorum:
+            return "failed", f"{able} of {len(self.settings.models)} models can vote, {self.settings.quorum} must"
+        if not self._batcher.alive:
+            return "failed", "the batcher has stopped"
+        return ("degraded", f"not voting: {', '.join(missing)}") if missing else ("ready", None)
+
+    async def read(self, content: bytes) -> Seen:
+        """Decode an uploaded file off the event loop; raises what `imaging.read` does."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._decoders, read, content, self.settings.max_pixels)
+
+    async def vote(self, picture: Floats) -> Counted:
+        """The models' counted vote on a picture [1, 28, 28].
+
+        Raises:
+            NotReady: while the models are being loaded.
+            NoQuorum: if too few models can vote, or did on this batch.
+            Busy: if the queue is full.
+        """
+        self.check()
+        try:
+            return await self.queue.put(picture)
+        except QuorumError as error:
+            raise NoQuorum(f"{error} /health says more.") from error
+
+    def check(self) -> None:
+        """Raise what a request would meet now, before any work is done for it."""
+        state, reason = self.health()
+        if state == "starting":
+            raise NotReady(f"{reason}. Try again in a moment.".capitalize())
+        if state == "failed":
+            raise NoQuorum(f"{reason}. /health says why.".capitalize())
+
+    def _count(self, batch: Floats) -> list[Outcome]:
+        return count(infer(self.models, batch), self.settings.rule, self.settings.quorum)

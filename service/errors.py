@@ -1,0 +1,157 @@
+"""The one table from what went wrong to the status, the words and the page of documentation of it.
+
+Every error of the service is answered as RFC 9457 `application/problem+json`.
+"""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, Field
+from starlette.responses import JSONResponse, Response
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 1
+_PROBLEM = "#/components/schemas/Problem"
+
+
+class Problem(BaseModel):
+    """What was wrong and what to do about it."""
+
+    type: str = Field(
+        description="which error this is, stable across releases", examples=["urn:digitvote:blank-picture"]
+    )
+    title: str = Field(examples=["The picture is blank"])
+    status: int = Field(examples=[422])
+    detail: str = Field(description="what was wrong with this request, and what to do")
+    request_id: str = Field(description="also in the X-Request-ID header and in the log")
+
+
+class ServiceError(Exception):
+    """A request that cannot be answered; subclasses are the rows of the table."""
+
+    status: ClassVar[int] = 500
+    name: ClassVar[str] = "internal"
+    title: ClassVar[str] = "Something went wrong here"
+    default: ClassVar[str] = "It is not your request's fault. Try again; if it stays, report the request id."
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail or self.default)
+
+
+class BadRequest(ServiceError):
+    status, name, title = 400, "bad-request", "The request cannot be parsed"
+    default = "Send multipart/form-data with the picture in the field 'file'."
+
+
+class NotFound(ServiceError):
+    status, name, title = 404, "not-found", "There is no such page"
+    default = "The routes are listed at /docs."
+
+
+class MethodNotAllowed(ServiceError):
+    status, name, title = 405, "method-not-allowed", "This route has another method"
+    default = "The routes and their methods are listed at /docs."
+
+
+class SlowBody(ServiceError):
+    status, name, title = 408, "slow-body", "The upload took too long"
+    default = "Its body did not come whole in time. Send it again, smaller or over a faster connection."
+
+
+class BodyTooLarge(ServiceError):
+    status, name, title = 413, "body-too-large", "The upload is too large"
+    default = "Send a smaller file, for instance the picture scaled down."
+
+
+class NotAPicture(ServiceError):
+    status, name, title = 415, "not-a-picture", "This is not a picture that can be read"
+    default = "Send a PNG, JPEG, WebP, BMP, GIF or TIFF file."
+
+
+class BrokenPicture(ServiceError):
+    status, name, title = 415, "broken-picture", "The picture is damaged"
+    default = "Its data ends early or is damaged. Save or copy it again and send it whole."
+
+
+class NoFile(ServiceError):
+    status, name, title = 422, "no-file", "No file was sent"
+    default = "Send multipart/form-data with the picture in the field 'file', as curl -F file=@digit.png does."
+
+
+class EmptyFile(ServiceError):
+    status, name, title = 422, "empty-file", "The file is empty"
+    default = "The field 'file' holds 0 bytes. Check the path and send the picture itself."
+
+
+class TooManyPixels(ServiceError):
+    status, name, title = 422, "too-many-pixels", "The picture has too many pixels"
+    default = "Scale it down; 1000 pixels across are plenty for a digit."
+
+
+class BlankPicture(ServiceError):
+    status, name, title = 422, "blank-picture", "The picture is blank"
+    default = (
+        "Nothing stands out from its ground. Send a picture with a digit on it, with more contrast if it is faint."
+    )
+
+
+class Busy(ServiceError):
+    status, name, title = 503, "busy", "Too many requests at once"
+    default = "As many requests are in flight as are taken at once. Try again after the seconds that Retry-After says."
+
+
+class NotReady(ServiceError):
+    status, name, title = 503, "not-ready", "The service is not ready"
+    default = "It is starting or shutting down. Try again after the seconds that Retry-After says."
+
+
+class NoQuorum(ServiceError):
+    status, name, title = 503, "no-quorum", "Too few models can vote"
+    default = "Fewer models than the quorum gave a vote. /health says which are missing and why."
+
+
+def all_errors() -> list[type[ServiceError]]:
+    """Every row of the table, by status."""
+    return sorted([ServiceError, *ServiceError.__subclasses__()], key=lambda error: (error.status, error.name))
+
+
+def problem(error: ServiceError, request_id: str, headers: Mapping[str, str] | None = None) -> Response:
+    """The answer that an error gives."""
+    body = Problem(
+        type=f"urn:digitvote:{error.name}",
+        title=error.title,
+        status=error.status,
+        detail=str(error),
+        request_id=request_id,
+    )
+    retry = {"Retry-After": str(RETRY_AFTER_SECONDS)} if error.status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    return JSONResponse(body.model_dump(), error.status, headers={**retry, **(headers or {})}, media_type=MEDIA_TYPE)
+
+
+def responses(*errors: type[ServiceError]) -> dict[int | str, dict[str, Any]]:
+    """The errors of a route as its OpenAPI page shows them, with an example each."""
+    found: dict[int | str, dict[str, Any]] = {}
+    for error in errors:
+        entry = found.setdefault(
+            error.status,
+            {"description": "", "content": {MEDIA_TYPE: {"schema": {"$ref": _PROBLEM}, "examples": {}}}},
+        )
+        entry["description"] = "; ".join(filter(None, [entry["description"], error.title]))
+        entry["content"][MEDIA_TYPE]["examples"][error.name] = {
+            "summary": error.title,
+            "value": Problem(
+                type=f"urn:digitvote:{error.name}",
+                title=error.title,
+                status=error.status,
+                detail=error.default,
+                request_id="01JD8X3W5E9Q2R7T4Y6U8A1B2C",
+            ).model_dump(),
+        }
+    return found
+
+
+def describe(document: dict[str, Any]) -> dict[str, Any]:
+    """Add the schema that `responses` refers to, which no route returns, to an OpenAPI document."""
+    document["components"]["schemas"]["Problem"] = Problem.model_json_schema()
+    return document

@@ -1,0 +1,104 @@
+"""Pure-ASGI middlewares around the application: the request's id and log line, and the limits."""
+
+import asyncio
+import logging
+import time
+from http import HTTPStatus
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service import request_id
+from service.errors import BodyTooLarge, Busy, NotReady, ServiceError, problem
+from service.upload import counted, too_large
+
+log = structlog.get_logger("service")
+
+
+class RequestLog:
+    """Gives each request its id, in and out, and logs one line about it once it is answered.
+
+    Handlers add what they know to the line by `scope["state"]["log"]`, a dictionary.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        identity = request_id.accept(Headers(scope=scope).get(request_id.HEADER))
+        facts: dict[str, object] = {}
+        scope.setdefault("state", {}).update(request_id=identity, log=facts)
+        started = time.perf_counter()
+        status = 0
+
+        async def send_named(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)[request_id.HEADER] = identity
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_named)
+        except asyncio.CancelledError:  # its grace time at shutdown is over
+            facts["error"] = NotReady.name
+            if not status:
+                cut = NotReady("The service shut down before this request was finished. Send it again in a moment.")
+                await problem(cut, identity)(scope, receive, send_named)
+        except Exception:  # nobody foresaw it: told here, where its request is known, and answered
+            log.exception("unexpected error", request_id=identity)
+            facts["error"] = ServiceError.name
+            if not status:
+                await problem(ServiceError(), identity)(scope, receive, send_named)
+        finally:
+            probe = scope["path"] == "/health" and status == HTTPStatus.OK
+            log.log(
+                # A probe that is content every few seconds is not news.
+                logging.DEBUG if probe else logging.INFO,
+                "request",
+                request_id=identity,
+                method=scope["method"],
+                path=scope["path"],
+                status=status or "not answered",
+                ms=round((time.perf_counter() - started) * 1e3, 2),
+                **facts,
+            )
+
+
+class Limits:
+    """Refuses what is over a limit before its body is read: large bodies by 413, requests past the bound by 503."""
+
+    def __init__(self, app: ASGIApp, max_bytes: int, max_in_flight: int) -> None:
+        self.app = app
+        self.max_bytes = max_bytes
+        self.max_in_flight = max_in_flight
+        self.in_flight = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection, or refuse it."""
+        if scope["type"] != "http" or scope["method"] != "POST":
+            await self.app(scope, receive, send)
+            return
+        refusal = self._refusal(Headers(scope=scope))
+        if refusal is not None:
+            scope["state"]["log"]["error"] = refusal.name
+            await problem(refusal, scope["state"]["request_id"])(scope, receive, send)
+            return
+        self.in_flight += 1
+        try:
+            await self.app(scope, counted(receive, self.max_bytes), send)
+        finally:
+            self.in_flight -= 1
+
+    def _refusal(self, headers: Headers) -> ServiceError | None:
+        length = headers.get("content-length", "")
+        if length.isdigit() and int(length) > self.max_bytes:
+            return BodyTooLarge(too_large(self.max_bytes))
+        if self.in_flight >= self.max_in_flight:
+            return Busy()
+        return None

@@ -1,0 +1,92 @@
+"""What the service answers, as its OpenAPI page shows it."""
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from registry.manifest import Manifest
+from registry.rules import Rule
+
+
+class Vote(BaseModel):
+    """One model's vote."""
+
+    model: str = Field(examples=["lenet5"])
+    version: int = Field(examples=[1])
+    label: int = Field(ge=0, le=9, examples=[7])
+    confidence: float = Field(ge=0, le=1, description="calibrated probability of its label", examples=[0.997])
+    probabilities: list[float] = Field(
+        description="of the digits 0 to 9",
+        min_length=10,
+        max_length=10,
+        examples=[[0.0, 0.001, 0.001, 0.0, 0.0, 0.0, 0.0, 0.997, 0.0, 0.001]],
+    )
+
+
+class MissingVote(BaseModel):
+    """A model that should have voted and did not."""
+
+    model: str = Field(examples=["cnn"])
+    version: int | None = Field(None, description="none where no version is loaded", examples=[1])
+    reason: str = Field(examples=["not loaded: see /health"])
+
+
+class Receipt(BaseModel):
+    """What this answer cost and where it was made."""
+
+    request_id: str = Field(examples=["01JD8X3W5E9Q2R7T4Y6U8A1B2C"])
+    decode_ms: float = Field(ge=0, examples=[0.2], description="from the upload's bytes to the 28x28 picture")
+    queue_ms: float = Field(ge=0, examples=[0.4], description="waiting for the device")
+    inference_ms: float = Field(ge=0, examples=[1.1], description="all models on the whole batch")
+    batch_size: int = Field(ge=1, examples=[8], description="pictures in the batch that this one was in")
+    device: str = Field(examples=["cpu"])
+
+
+class Prediction(BaseModel):
+    """The winning label and how it came about."""
+
+    label: int = Field(ge=0, le=9, description="the digit that won the vote", examples=[7])
+    confidence: float = Field(ge=0, le=1, description="combined probability of the label", examples=[0.998])
+    agreement: float = Field(ge=0, le=1, description="share of the votes cast that are for the label", examples=[1.0])
+    rule: Rule = Field(examples=["weighted"], description="how the votes were counted")
+    accepted: bool = Field(examples=[True], description="whether the confidence reaches DIGITVOTE_MIN_CONFIDENCE")
+    warnings: list[str] = Field(examples=[[]], description="what to know about this picture, in words")
+    votes: list[Vote]
+    missing: list[MissingVote] = Field(examples=[[]], description="models that did not vote")
+    receipt: Receipt
+
+
+State = Literal["starting", "ready", "degraded", "draining", "failed"]
+
+
+class ModelHealth(BaseModel):
+    """Whether one model can vote."""
+
+    model: str = Field(examples=["lenet5"])
+    loaded: bool = Field(examples=[True])
+    version: int | None = Field(None, examples=[1])
+    sha256: str | None = Field(None, examples=["fd5e75a0…"], description="of model.pt")
+    reason: str | None = Field(None, examples=[None], description="why it cannot vote")
+
+
+class Health(BaseModel):
+    """Whether requests should be sent here; `ready` and `degraded` answer 200, the others 503."""
+
+    state: State = Field(examples=["ready"])
+    reason: str | None = Field(None, examples=[None], description="why it is not simply ready")
+    device: str | None = Field(None, examples=["cpu"])
+    quorum: int = Field(examples=[2])
+    queued: int = Field(ge=0, examples=[0], description="pictures waiting for a batch")
+    models: list[ModelHealth]
+
+
+class ModelEntry(ModelHealth):
+    """A model and the manifest of its loaded version."""
+
+    manifest: Manifest | None
+
+
+class Models(BaseModel):
+    """The models that vote."""
+
+    models: list[ModelEntry]

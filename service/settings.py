@@ -1,0 +1,113 @@
+"""Every setting of the service, read from the environment as DIGITVOTE_<NAME>."""
+
+import difflib
+import os
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from registry.manifest import ModelName
+from registry.rules import Rule
+
+PREFIX = "DIGITVOTE_"
+_OTHERS = ("DIGITVOTE_CACHE", "DIGITVOTE_COMMIT")  # the trainer's
+
+
+class SettingsError(Exception):
+    """A setting has a value that it cannot have; the message names it and what is allowed."""
+
+
+class Settings(BaseSettings):
+    """The service's settings; `python -m service --help` prints them with their defaults."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True)
+
+    artifacts: Path = Field(Path("artifacts"), description="folder of published models")
+    models: Annotated[tuple[ModelName, ...], NoDecode] = Field(
+        ("mlp", "cnn", "lenet5"), min_length=1, description="models that vote, separated by commas"
+    )
+    host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 for every interface")
+    port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where the models run; auto takes CUDA if there")
+    threads: int = Field(0, ge=0, le=256, description="torch threads of a batch on the CPU; 0: half the cores")
+    decoders: int = Field(2, ge=1, le=64, description="threads that decode pictures")
+    max_batch: int = Field(64, ge=1, le=4096, description="pictures in one batch at most")
+    queue: int = Field(256, ge=1, le=100_000, description="requests in flight at most; those beyond get 503")
+    max_bytes: int = Field(10 * 2**20, ge=1024, le=2**30, description="bytes of a request's body at most")
+    body_seconds: float = Field(30, gt=0, le=3600, description="seconds that a request's body may take to come")
+    max_pixels: int = Field(40_000_000, ge=784, le=10**9, description="pixels of a picture at most")
+    rule: Rule = Field("weighted", description="how the votes are counted: weighted, mean or majority")
+    quorum: int = Field(2, ge=1, description="votes that an answer needs at least")
+    min_confidence: float = Field(0.5, ge=0, le=1, description="answers below it have accepted=false")
+    grace: int = Field(20, ge=0, le=3600, description="seconds that requests in flight have after SIGTERM")
+    log: Literal["auto", "json", "console"] = Field("auto", description="log lines; auto: console on a terminal")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="the least level that is logged"
+    )
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(name.strip() for name in value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("models")
+    @classmethod
+    def _are_distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("each model votes once: a name stands there twice")
+        return value
+
+    @model_validator(mode="after")
+    def _quorum_can_be_met(self) -> Self:
+        if self.quorum > len(self.models):
+            models = ",".join(self.models)
+            raise ValueError(f"{PREFIX}QUORUM is {self.quorum}, but {PREFIX}MODELS={models} are {len(self.models)}")
+        return self
+
+
+def variables() -> dict[str, str]:
+    """Each setting's environment variable and what it means, for help and docs."""
+    return {PREFIX + name.upper(): field.description or "" for name, field in Settings.model_fields.items()}
+
+
+def defaults() -> dict[str, str]:
+    """Each setting's environment variable and its default as it would be written there."""
+    values = {name: field.default for name, field in Settings.model_fields.items()}
+    return {
+        PREFIX + name.upper(): ",".join(value) if isinstance(value, tuple) else str(value)
+        for name, value in values.items()
+    }
+
+
+def unknown_variables() -> list[str]:
+    """A line for each DIGITVOTE_ variable that is no setting, with the setting that it may be meant as."""
+    known = [*variables(), *_OTHERS]
+    lines = []
+    for name in sorted(os.environ):
+        if name.startswith(PREFIX) and name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            lines.append(f"{name}: no such setting" + (f"; is {close[0]} meant?" if close else ""))
+    return lines
+
+
+def read_settings() -> Settings:
+    """Read the settings from the environment.
+
+    Raises:
+        SettingsError: naming each variable with a wrong value, the value and what is allowed.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError("\n".join(_sentence(dict(problem)) for problem in error.errors())) from error
+
+
+def _sentence(problem: dict[str, object]) -> str:
+    place = problem["loc"]
+    if not isinstance(place, tuple) or not place:
+        return str(problem["msg"]).removeprefix("Value error, ")
+    name = str(place[0])
+    variable = PREFIX + name.upper()
+    return f"{variable}={os.environ.get(variable, '')!r}: {problem['msg']} ({variables()[variable]})"

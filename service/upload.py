@@ -1,0 +1,136 @@
+"""One picture out of a multipart body, bounded in size, parts and headers."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.requests import Request
+from starlette.types import Message, Receive
+
+from service.errors import BadRequest, BodyTooLarge, EmptyFile, NoFile, SlowBody
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
+
+FIELD = "file"
+_MAX_PARTS = 16
+
+
+class _Parts:
+    """Collects the bytes of the first part named `file` as the parser finds them; other parts are passed over."""
+
+    def __init__(self) -> None:
+        self.content: bytearray | None = None
+        self.complete = False
+        self.has_filename = False
+        self._count = 0
+        self._wanted = False
+        self._header = bytearray()
+        self._value = bytearray()
+
+    def on_part_begin(self) -> None:
+        self._count += 1
+        if self._count > _MAX_PARTS:
+            raise BadRequest(f"The form has more than {_MAX_PARTS} fields. Send one, named '{FIELD}'.")
+        self._wanted = False
+
+    def on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._header += data[start:end]
+
+    def on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def on_header_end(self) -> None:
+        if self._header.lower() == b"content-disposition":
+            _, options = parse_options_header(bytes(self._value))
+            self._wanted = options.get(b"name") == FIELD.encode() and self.content is None
+            if self._wanted:
+                self.has_filename = b"filename" in options
+        self._header.clear()
+        self._value.clear()
+
+    def on_headers_finished(self) -> None:
+        if self._wanted:
+            self.content = bytearray()
+
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        if self._wanted and self.content is not None:
+            self.content += data[start:end]
+
+    def on_part_end(self) -> None:
+        self._wanted = False
+
+    def on_end(self) -> None:
+        self.complete = True
+
+
+async def read_upload(request: Request, seconds: float) -> bytes:
+    """The bytes of the multipart field `file`, which must have come within so many seconds.
+
+    Raises:
+        NoFile: if the body is no multipart form or has no such field.
+        EmptyFile: if the field holds nothing.
+        BadRequest: if the form is malformed or ends early.
+        SlowBody: if the body takes longer.
+        BodyTooLarge: by the guard's count, where the body has no Content-Length.
+    """
+    media_type, options = parse_options_header(request.headers.get("content-type", ""))
+    if media_type != b"multipart/form-data":
+        raise NoFile
+    if not options.get(b"boundary"):
+        raise BadRequest("The Content-Type names no boundary. Let your HTTP client set that header by itself.")
+    parts = _Parts()
+    try:
+        parser = MultipartParser(options[b"boundary"], _callbacks(parts))
+        async with asyncio.timeout(seconds):
+            async for chunk in request.stream():
+                parser.write(chunk)
+    except TimeoutError as error:
+        raise SlowBody from error
+    except FormParserError as error:
+        raise BadRequest(f"The form is malformed: {error}. Let your HTTP client write it.") from error
+    if not parts.complete:
+        raise BadRequest("The form ends early: its last boundary is missing. Send it again, whole.")
+    if parts.content is None:
+        raise NoFile
+    if not parts.content:
+        raise EmptyFile
+    if not parts.has_filename and len(parts.content) < 1024 and parts.content.isascii():
+        raise NoFile(
+            f"The field '{FIELD}' holds text. With curl write the @ of {FIELD}=@digit.png, which sends the file."
+        )
+    return bytes(parts.content)
+
+
+def _callbacks(parts: _Parts) -> "MultipartCallbacks":
+    return {
+        "on_part_begin": parts.on_part_begin,
+        "on_part_data": parts.on_part_data,
+        "on_part_end": parts.on_part_end,
+        "on_header_field": parts.on_header_field,
+        "on_header_value": parts.on_header_value,
+        "on_header_end": parts.on_header_end,
+        "on_headers_finished": parts.on_headers_finished,
+        "on_end": parts.on_end,
+    }
+
+
+def counted(receive: Receive, limit: int) -> Receive:
+    """A `receive` that raises BodyTooLarge once more than `limit` bytes of body have come."""
+    seen = 0
+
+    async def receive_counted() -> Message:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > limit:
+            raise BodyTooLarge(too_large(limit))
+        return message
+
+    return receive_counted
+
+
+def too_large(limit: int) -> str:
+    """What a body over the limit is told."""
+    return f"At most {limit / 2**20:g} MiB are taken. {BodyTooLarge.default}"

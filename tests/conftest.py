@@ -1,0 +1,27 @@
+import logging
+import os
+
+import pytest
+
+from service import logs
+from service.settings import variables
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Coroutine tests (marked anyio, whose plugin comes with starlette) run on asyncio."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_of_the_developer() -> None:
+    """What is exported in the shell that runs the tests does not change what they test."""
+    for name in variables():
+        os.environ.pop(name, None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quiet() -> None:
+    """Services hosted in this process log nothing: their lines would stand among the tests'."""
+    logs.configure("json", "error")
+    logging.getLogger("service").setLevel(logging.CRITICAL)

@@ -1,0 +1,118 @@
+import inspect
+import re
+import tomllib
+from pathlib import Path
+from typing import get_args
+
+import pytest
+import typer
+from fastapi.routing import APIRoute
+
+from registry.manifest import Manifest
+from service.app import create_app
+from service.errors import all_errors
+from service.schemas import Prediction, State
+from service.settings import Settings, defaults, variables
+from tests.support import ROOT
+from trainer.__main__ import app as trainer
+from trainer.corrupt import CORRUPTIONS
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+SERVING = (ROOT / "docs" / "serving.md").read_text()
+TRAINING = (ROOT / "docs" / "training.md").read_text()
+
+
+def test_every_setting_stands_in_the_docs_with_its_default() -> None:
+    """docs/serving.md holds exactly the settings, their defaults and meanings."""
+    rows = re.findall(r"^\| `(DIGITVOTE_\w+)` \| `([^`]*)` \| (.*) \|$", SERVING, re.MULTILINE)
+    assert rows == [(name, defaults()[name], meaning) for name, meaning in variables().items()]
+
+
+def test_every_route_stands_in_the_docs() -> None:
+    """docs/serving.md holds exactly the routes, by method and path."""
+    routes = {f"{method} {route.path}" for route in _routes() for method in route.methods or ()}
+    told = set(re.findall(r"^\| `([A-Z]+ /\S*)` \|", SERVING, re.MULTILINE))
+    assert told == routes | {"GET /openapi.json"}
+
+
+def _routes() -> list[APIRoute]:
+    from service.routes import pages, predict, status
+
+    return [route for part in (pages, predict, status) for route in part.router.routes if isinstance(route, APIRoute)]
+
+
+def test_no_route_is_served_that_the_documented_routers_lack() -> None:
+    """The application serves the routers' routes, /openapi.json and /static, and nothing else."""
+    served = set(create_app(Settings()).openapi()["paths"])
+    assert served == {route.path for route in _routes() if route.include_in_schema}
+
+
+def test_every_error_state_and_field_stands_in_the_docs() -> None:
+    """docs/serving.md holds each row of the error table, each state and each field of the answer."""
+    rows = re.findall(r"^\| `urn:digitvote:([\w-]+)` \| (\d+) \|", SERVING, re.MULTILINE)
+    assert rows == [(error.name, str(error.status)) for error in all_errors()]
+    for word in (*get_args(State), *Prediction.model_fields):
+        assert f"| `{word}` |" in SERVING
+
+
+def test_every_field_of_the_manifest_stands_in_the_docs() -> None:
+    """docs/artifacts.md names each field of a manifest."""
+    text = (ROOT / "docs" / "artifacts.md").read_text()
+    for field in Manifest.model_fields:
+        assert f"`{field}`" in text, field
+
+
+def test_every_trainer_command_and_recipe_stands_in_the_docs() -> None:
+    """docs/training.md names each command of the trainer and each shipped recipe."""
+    group = typer.main.get_command(trainer)
+    commands = getattr(group, "commands", {})
+    assert commands
+    for command in commands:
+        assert f"trainer {command}" in TRAINING
+    for recipe in (ROOT / "trainer" / "recipes").glob("*.toml"):
+        assert recipe.stem in TRAINING
+
+
+def test_every_corruption_stands_in_the_docs() -> None:
+    """docs/training.md has a row for each corruption that reports count."""
+    rows = re.findall(r"^\| `(\w+)` \| .* \| [\d.]+ % \| [\d.]+ % \| [\d.]+ % \| [\d.]+ % \|$", TRAINING, re.MULTILINE)
+    assert rows == list(CORRUPTIONS)
+
+
+def test_every_make_target_has_a_line_of_help() -> None:
+    """`make help` lists each target that the Makefile declares."""
+    text = (ROOT / "Makefile").read_text()
+    declared = re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE)
+    assert declared is not None
+    assert set(declared[1].split()) == set(re.findall(r"^(\w+):.*## ", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    """Each relative link of a page is a file of the repository."""
+    for target in re.findall(r"\]\(([^)#]+)(?:#[\w-]+)?\)", page.read_text()):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), target
+
+
+def test_the_lock_is_exact_and_names_no_address() -> None:
+    """Each line of requirements.lock pins one version; torch and torchvision are the pair that fit."""
+    lines = [line for line in (ROOT / "requirements.lock").read_text().splitlines() if not line.startswith("#")]
+    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in lines)
+    assert {"torch==2.15.0", "torchvision==0.29.2"} <= set(lines)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    pinned = {line.split("==")[0].lower().replace("_", "-") for line in lines}
+    for extra in (project["dependencies"], *project["optional-dependencies"].values()):
+        for requirement in extra:
+            assert re.split(r"[\[>=]", requirement)[0] in pinned, requirement
+
+
+def test_every_test_says_what_must_hold() -> None:
+    """Each test function has a sentence of its own."""
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        for name, body in re.findall(
+            r"^(?:async )?def (test_\w+)\([^:]*?\)[^:]*:\n((?: {4}.*\n)+)", path.read_text(), re.MULTILINE
+        ):
+            first = inspect.cleandoc(body).splitlines()[0]
+            assert first.startswith('"""'), f"{path.name}: {name}"
+            assert first.rstrip('"').endswith("."), f"{path.name}: {name}"

@@ -1,0 +1,80 @@
+"""The committed release: whole, within its limits, and read alike by plain torch and by the service."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from registry import store, torchscript
+from registry.open import open_version
+from registry.rules import probabilities
+from service.app import create_app
+from service.settings import Settings
+from tests.mnist import digits, labels
+from tests.support import ROOT, encoded, hosting, wait_until_loaded
+
+ARTIFACTS = ROOT / "artifacts"
+NAMES = ("cnn", "lenet5", "mlp")
+
+
+def files() -> list[Path]:
+    return [path for path in ARTIFACTS.rglob("*") if path.is_file()]
+
+
+def test_the_release_is_whole_and_small() -> None:
+    """All three models open, every listed file is there as listed, and all take less than 10 MB."""
+    assert store.models(ARTIFACTS) == list(NAMES)
+    for name in NAMES:
+        version = store.latest(ARTIFACTS, name)
+        assert version is not None
+        manifest = open_version(ARTIFACTS, name, version).manifest
+        folder = store.version_path(ARTIFACTS, name, version)
+        there = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+        assert there == {"model.pt", "manifest.json", *manifest.files}
+        assert {f"report/{part}" for part in ("metrics.json", "curves.png", "confusion.png", "mistakes.png")} <= there
+    assert sum(path.stat().st_size for path in files()) < 10_000_000
+
+
+def test_the_manifests_hold_what_was_asked_of_the_release() -> None:
+    """Each model is at 99.3 % or better on the test set, trained by the release recipe from a known commit."""
+    for name in NAMES:
+        manifest = store.manifest(ARTIFACTS, name, store.latest(ARTIFACTS, name) or 0)
+        assert manifest.metrics["test"].accuracy >= 0.993
+        assert manifest.metrics["test"].examples == 10_000
+        assert manifest.recipe["name"] == "release"
+        assert manifest.commit
+        assert "+dirty" not in manifest.commit
+        report = json.loads((ARTIFACTS / name / str(manifest.version) / "report" / "metrics.json").read_text())
+        assert report["vote"]["test"]["weighted"]["accuracy"] >= 0.996
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.load` is deprecated")
+def test_a_few_lines_of_torch_read_a_model() -> None:
+    """model.pt alone, without any of our code, reads pixels in 0..1: a smoke test on digits of the training set."""
+    pictures = torch.from_numpy(digits().astype(np.float32) / 255).unsqueeze(1)
+    for name in NAMES:
+        model = torch.jit.load(ARTIFACTS / name / str(store.latest(ARTIFACTS, name)) / "model.pt")  # type: ignore[no-untyped-call]
+        right = (model(pictures).argmax(1).numpy() == labels()).mean()
+        assert right >= 0.98
+
+
+def test_the_service_answers_as_the_models_do() -> None:
+    """A digit posted as a PNG gets from each model the very probabilities that model.pt gives for its pixels."""
+    expected = {}
+    for name in NAMES:
+        artifact = open_version(ARTIFACTS, name, store.latest(ARTIFACTS, name) or 0)
+        logits = torchscript.predictor(torchscript.load(artifact.model))(
+            digits()[:50, np.newaxis].astype(np.float32) / np.float32(255)
+        )
+        expected[name] = probabilities(logits, artifact.manifest.temperature)
+    with hosting(create_app(Settings(artifacts=ARTIFACTS))) as client:
+        assert wait_until_loaded(client)["state"] == "ready"
+        for row, pixels in enumerate(digits()[:50]):
+            picture = encoded(Image.fromarray(pixels))
+            answer = client.post("/predict", files={"file": picture}).json()
+            for vote in answer["votes"]:
+                np.testing.assert_allclose(vote["probabilities"], expected[vote["model"]][row], atol=1e-5)
+            assert answer["label"] == labels()[row]

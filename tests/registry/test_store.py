@@ -1,0 +1,37 @@
+from pathlib import Path
+
+import pytest
+
+from registry import store
+from registry.errors import ArtifactError
+from tests.support import Linear, publish_model
+
+
+def test_versions_are_plain_positive_numbers(tmp_path: Path) -> None:
+    """Only folders named by a number without leading zero are versions, in the order of the numbers."""
+    for name in ("10", "2", "1", "0", "01", "-3", "latest", ".staging-1", "٣"):
+        (tmp_path / "mlp" / name).mkdir(parents=True)
+    (tmp_path / "mlp" / "7").touch()
+    assert store.versions(tmp_path, "mlp") == [1, 2, 10]
+    assert store.latest(tmp_path, "mlp") == 10
+
+
+def test_nothing_is_published_in_an_absent_folder(tmp_path: Path) -> None:
+    """An absent folder holds no models and no versions, and is no error."""
+    assert store.models(tmp_path / "absent") == []
+    assert store.latest(tmp_path / "absent", "mlp") is None
+
+
+def test_a_folder_without_versions_is_no_model(tmp_path: Path) -> None:
+    """A model is listed once it has a version."""
+    (tmp_path / "empty").mkdir()
+    publish_model(tmp_path, "mlp", Linear(0))
+    assert store.models(tmp_path) == ["mlp"]
+
+
+def test_a_manifest_in_the_wrong_place_is_refused(tmp_path: Path) -> None:
+    """A manifest that speaks of another version than its folder is an error that names both."""
+    publish_model(tmp_path, "mlp", Linear(0))
+    (tmp_path / "mlp" / "1").rename(tmp_path / "mlp" / "5")
+    with pytest.raises(ArtifactError, match=r"speaks of mlp 1, but lies in mlp/5"):
+        store.manifest(tmp_path, "mlp", 5)

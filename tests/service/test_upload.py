@@ -1,0 +1,77 @@
+import httpx
+import pytest
+
+from tests.support import drawing, encoded
+
+PICTURE = encoded(drawing())
+BOUNDARY = "limit"
+FORM = {"content-type": f"multipart/form-data; boundary={BOUNDARY}"}
+
+
+def part(name: str, content: bytes, extra: str = "") -> bytes:
+    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"; filename="f.png"\r\n{extra}\r\n'
+    return head.encode() + content + b"\r\n"
+
+
+END = f"--{BOUNDARY}--\r\n".encode()
+
+
+def problem_of(client: httpx.Client, body: bytes, headers: dict[str, str] | None = None) -> tuple[int, str, str]:
+    answer = client.post("/predict", content=body, headers=FORM if headers is None else headers)
+    assert answer.headers["content-type"] == "application/problem+json"
+    return answer.status_code, answer.json()["type"].removeprefix("urn:digitvote:"), answer.json()["detail"]
+
+
+def test_other_fields_beside_the_file_are_passed_over(client: httpx.Client) -> None:
+    """Fields before and after `file` do not disturb, and of two files the first counts."""
+    body = part("note", b"hello") + part("file", PICTURE) + part("file", b"second") + END
+    assert client.post("/predict", content=body, headers=FORM).status_code == 200
+
+
+def test_a_body_that_comes_in_pieces_is_put_together(client: httpx.Client) -> None:
+    """A chunked body, cut anywhere, gives what the whole one gives."""
+    body = part("file", PICTURE) + END
+    whole = client.post("/predict", content=body, headers=FORM).json()["votes"]
+    for size in (1, 7, 64):
+        pieces = (body[at : at + size] for at in range(0, len(body), size))
+        assert client.post("/predict", content=pieces, headers=FORM).json()["votes"] == whole
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"content-type": "application/json"}, {"content-type": "image/png"}, {"content-type": "a/b; boundary=x"}],
+)
+def test_a_body_that_is_no_form_is_told_how_to_send_one(client: httpx.Client, headers: dict[str, str]) -> None:
+    """Without multipart/form-data the answer is 422 with the way to send a file."""
+    status, name, detail = problem_of(client, PICTURE, headers)
+    assert (status, name) == (422, "no-file")
+    assert "curl -F file=@" in detail
+
+
+def test_each_malformed_form_is_told_apart(client: httpx.Client) -> None:
+    """No field, an empty field, no boundary, a cut-off form, garbage and too many fields have their own answers."""
+    assert problem_of(client, part("picture", PICTURE) + END)[:2] == (422, "no-file")
+    assert problem_of(client, part("file", b"") + END)[:2] == (422, "empty-file")
+    assert "no boundary" in problem_of(client, END, {"content-type": "multipart/form-data"})[2]
+    assert "ends early" in problem_of(client, part("file", PICTURE))[2]
+    assert "ends early" in problem_of(client, b"")[2]
+    assert "malformed" in problem_of(client, b"garbage")[2]
+    assert "more than 16 fields" in problem_of(client, part("a", b"b") * 17 + part("file", PICTURE) + END)[2]
+    assert "malformed" in problem_of(client, part("file", PICTURE, "X-Long: " + "a" * 10_000 + "\r\n") + END)[2]
+
+
+def test_a_forgotten_at_sign_is_told(client: httpx.Client) -> None:
+    """`curl -F file=digit.png` sends the name and not the file: the answer says which sign is missing."""
+    body = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"\r\n\r\ndigit.png\r\n'.encode() + END
+    status, name, detail = problem_of(client, body)
+    assert (status, name) == (422, "no-file")
+    assert "@" in detail
+
+
+def test_a_body_over_the_limit_is_refused_with_and_without_its_length(client: httpx.Client) -> None:
+    """413 by Content-Length before the body is read, and by count where it is chunked."""
+    large = part("file", b"x" * (2**20 + 1)) + END
+    assert problem_of(client, large)[:2] == (413, "body-too-large")
+    answer = client.post("/predict", content=iter([large[: 2**19], large[2**19 :]]), headers=FORM)
+    assert (answer.status_code, answer.json()["type"]) == (413, "urn:digitvote:body-too-large")
+    assert "At most 1 MiB" in answer.json()["detail"]

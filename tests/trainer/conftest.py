@@ -1,0 +1,54 @@
+"""One real, tiny training run that many tests look at, and the command line as users call it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[2]
+DATA = ROOT / "tests" / "data"
+TINY = DATA / "tiny.toml"
+OTHER = ("--data", str(DATA), "--allow-other-data")
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """The environment a user has, with one thread: tests share their cores, and tiny batches gain nothing by more."""
+    return {**os.environ, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **changes}
+
+
+def cli(*arguments: object, **changes: str) -> subprocess.CompletedProcess[str]:
+    """Run `python -m trainer` with some of the environment changed."""
+    command = [sys.executable, "-W", "error", "-m", "trainer", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, env=environment(**changes), capture_output=True, text=True, timeout=120)
+
+
+@dataclass(frozen=True)
+class TinyRun:
+    """What a run of the tiny recipe left."""
+
+    artifacts: Path
+    runs: Path
+    output: str
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Tiny batches gain nothing by a second thread, and where cores are shared threads wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
+    """The tiny recipe, trained and published by the real command. Not to be changed by tests."""
+    folder = tmp_path_factory.mktemp("tiny")
+    done = cli("train", "--recipe", TINY, *OTHER, "--artifacts", folder / "artifacts", "--runs", folder / "runs")
+    assert done.returncode == 0, done.stderr
+    return TinyRun(folder / "artifacts", folder / "runs", done.stdout)

@@ -1,0 +1,60 @@
+"""Training a published version again."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from registry import store
+from tests.support import ROOT
+from tests.trainer.conftest import OTHER, TinyRun, cli
+from trainer import reproduce
+from trainer.errors import TrainerError
+
+
+def test_bit_for_bit(tiny_run: TinyRun, tmp_path: Path) -> None:
+    """From its manifest alone a version comes out again with the same answers, bit for bit, in the folder given."""
+    again = tmp_path / "again"
+    done = cli("reproduce", tiny_run.artifacts / "mlp" / "1", *OTHER, "--runs", tmp_path / "runs", "--artifacts", again)
+    assert done.returncode == 0, done.stderr
+    assert "the figures agree: the same answers, bit for bit" in done.stdout
+    first, second = (store.manifest(root, "mlp", 1) for root in (tiny_run.artifacts, again))
+    assert first.metrics == second.metrics
+    assert store.models(again) == ["mlp"]
+
+
+def test_disagreement(tiny_run: TinyRun, tmp_path: Path) -> None:
+    """A version that its manifest's recipe does not give is said not to agree, with status 1; nothing is kept."""
+    folder = tmp_path / "mlp" / "1"
+    shutil.copytree(tiny_run.artifacts / "mlp" / "1", folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["recipe"]["models"]["mlp"] |= {"epochs": 1, "target": 0}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    done = cli("reproduce", folder, *OTHER, "--runs", tmp_path / "runs")
+    assert done.returncode == 1, done.stderr
+    assert "the figures do not agree: " in done.stdout
+    assert store.versions(tmp_path, "mlp") == [1]
+
+
+@pytest.mark.parametrize("folder", ["artifacts/mlp", "artifacts/mlp/99", "artifacts"])
+def test_no_version(folder: str) -> None:
+    """What is no version's folder is bad input."""
+    with pytest.raises(TrainerError, match=r"not a version's folder, like artifacts/cnn/1"):
+        reproduce.original(ROOT / folder)
+
+
+@pytest.mark.parametrize("model", ["cnn", "lenet5", "mlp"])
+def test_committed_versions_can_be_trained_again(model: str) -> None:
+    """The recipe in each committed manifest is still one that trains, also after recipes got new keys."""
+    found = reproduce.original(ROOT / "artifacts" / model / "1")
+    assert found.model == model
+    assert found.threads
+
+
+def test_other_data(tmp_path: Path) -> None:
+    """Data other than the version's is refused before training, by the file."""
+    done = cli("reproduce", ROOT / "artifacts" / "mlp" / "1", *OTHER, "--runs", tmp_path / "runs")
+    assert done.returncode == 2
+    assert "train-images-idx3-ubyte: not what mlp 1 was trained on" in done.stderr
+    assert not (tmp_path / "runs").exists()

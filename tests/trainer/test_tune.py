@@ -1,0 +1,120 @@
+"""The search for better settings."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import optuna
+import pytest
+import torch
+from optuna.trial import TrialState
+
+from tests.trainer.conftest import OTHER, ROOT, TINY, cli, environment
+from trainer import loop, mnist, recipe, sampling, tune
+from trainer.data import Examples
+from trainer.errors import TrainerError
+
+
+@pytest.fixture
+def short(tmp_path: Path) -> Path:
+    """The tiny recipe with two epochs of its MLP and a target that all reach."""
+    path = tmp_path / "short.toml"
+    text = TINY.read_text().replace('name = "tiny"', 'name = "short"')
+    path.write_text(text.replace("epochs = 8", "epochs = 2").replace("target = 0.5", "target = 0"))
+    return path
+
+
+def _arguments(folder: Path, trials: int) -> list[str]:
+    places = ["--storage", f"sqlite:///{folder}/tune.db", "--out", str(folder / "tuned.toml")]
+    return ["tune", "--model", "mlp", "--recipe", str(folder / "short.toml"), "--trials", str(trials), *OTHER, *places]
+
+
+def _study(folder: Path) -> optuna.Study:
+    return optuna.load_study(study_name="short-mlp", storage=f"sqlite:///{folder}/tune.db")
+
+
+def _training(base: recipe.Recipe) -> Examples:
+    training, _, _ = sampling.split(mnist.load(Path(OTHER[1]), other=True), base, torch.device("cpu"))
+    return training
+
+
+def test_tune(short: Path, tmp_path: Path) -> None:
+    """Two processes go on with one study, and end in a recipe that trains to the figure it was chosen by."""
+    base = recipe.read(str(short))
+    small = mnist.load(Path(OTHER[1]), other=True)
+    training, validation, _ = sampling.split(small, base, torch.device("cpu"))
+    told: list[str] = []
+    tune.search(
+        tune.study(base, "mlp", training, "short-mlp", f"sqlite:///{tmp_path}/tune.db"),
+        base, "mlp", training, validation, 1, told.append,
+    )  # fmt: skip
+    first = _study(tmp_path).trials[0]
+    own = base.models["mlp"]
+    assert len(told) == 1
+    assert first.params["optimiser.learning_rate"] == own.optimiser.learning_rate
+    assert first.params["augmentation.elastic"] == own.augmentation.elastic
+
+    command = [sys.executable, "-W", "error", "-m", "trainer", *_arguments(tmp_path, 4)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    workers = [
+        subprocess.Popen(command, cwd=ROOT, env=environment(), text=True, **pipes)  # type: ignore[call-overload]
+        for _ in range(2)
+    ]
+    outputs = [worker.communicate(timeout=120) for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0], outputs
+    assert all(f"wrote {tmp_path / 'tuned.toml'}; python -m trainer train" in out for out, _ in outputs)
+    study = _study(tmp_path)
+    ended = study.get_trials(states=tune.ENDED)
+    assert 4 <= len(ended) <= 5
+    assert study.trials[0].params == first.params
+
+    tuned = recipe.read(str(tmp_path / "tuned.toml"))
+    assert list(tuned.models) == ["mlp"]
+    trained = loop.train(tuned, "mlp", training, validation, tmp_path / "mlp.ckpt")
+    assert trained.history[-1].validation_accuracy == study.best_value
+
+
+def test_behind_is_pruned(short: Path, tmp_path: Path) -> None:
+    """A trial that is behind after an epoch is stopped, and counts as ended."""
+    base = recipe.read(str(short))
+    training = _training(base)
+    study = tune.study(base, "mlp", training, "short-mlp", f"sqlite:///{tmp_path}/tune.db")
+    for _ in range(6):
+        trial = study.ask()
+        tune.settled(base, "mlp", trial)
+        for epoch in (1, 2):
+            trial.report(0.9, epoch)
+        study.tell(trial, 0.9)
+    trial = study.ask()
+    trial.report(0.1, 2)
+    assert trial.should_prune()
+    study.tell(trial, state=TrialState.PRUNED)
+    assert len(study.get_trials(states=tune.ENDED)) == 7
+    assert set(tune.best(study, base, "mlp").models) == {"mlp"}
+
+
+def test_refused(short: Path, tmp_path: Path) -> None:
+    """A study of another recipe, a storage that is none and a model that the recipe lacks are bad input."""
+    base = recipe.read(str(short))
+    training = _training(base)
+    storage = f"sqlite:///{tmp_path}/tune.db"
+    tune.study(base, "mlp", training, "mine", storage)
+    with pytest.raises(
+        TrainerError, match=r"study mine in .* is of another recipe or other data; give another --study"
+    ):
+        tune.study(base, "cnn", training, "mine", storage)
+    with pytest.raises(TrainerError, match="--storage nonsense: "):
+        tune.study(base, "mlp", training, "mine", "nonsense")
+    with pytest.raises(TrainerError, match="no trial came to its end"):
+        tune.best(tune.study(base, "mlp", training, "empty", storage), base, "mlp")
+    done = cli("tune", "--model", "resnet", "--recipe", short, *OTHER)
+    assert done.returncode == 2
+    assert "--model resnet: recipe short has lenet5, mlp, cnn" in done.stderr
+
+
+@pytest.mark.parametrize("name", recipe.shipped())
+def test_written_recipe(name: str, tmp_path: Path) -> None:
+    """A recipe written as TOML is read back as it was."""
+    path = tmp_path / "again.toml"
+    path.write_text(recipe.dump(recipe.read(name)))
+    assert recipe.read(str(path)) == recipe.read(name)

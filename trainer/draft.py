@@ -1,0 +1,152 @@
+"""What a version is made of: its manifest, golden digits and report."""
+
+import os
+import platform
+import subprocess
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from registry import store
+from registry.golden import Golden
+from registry.manifest import LABELS, DataFile, Manifest, Tensor
+from trainer import evaluate, models, report
+from trainer.loss import UNITS
+from trainer.measure import Measured, Vote
+from trainer.mnist import Mnist
+from trainer.recipe import Recipe
+from trainer.robustness import Robustness
+
+_GOLDEN, _HARD = 32, 9
+
+
+def manifest(recipe: Recipe, measured: Measured, mnist: Mnist, device: torch.device) -> Manifest:
+    """A manifest whose version and hashes are still to be filled in by `publish`."""
+    return Manifest(
+        name=measured.name,
+        version=1,
+        sha256="0" * 64,
+        files={},
+        input=Tensor(name="INPUT__0", shape=[1, 28, 28], meaning="pixels in 0..1, white ink on black"),
+        output=Tensor(name="OUTPUT__0", shape=[10], meaning="logits, one a label"),
+        labels=list(LABELS),
+        parameters=models.parameters(measured.trained.module),
+        metrics={str(split): figures for split, figures in measured.metrics.items()},
+        temperature=measured.temperature,
+        weight=measured.weight,
+        recipe=recipe.model_dump(mode="json"),
+        data=[DataFile(name=name, sha256=digest) for name, digest in mnist.sha256.items()],
+        torch=torch.__version__,
+        commit=commit(),
+        seconds=round(measured.trained.seconds, 1),
+        device=describe(device),
+        created=datetime.now(UTC).replace(microsecond=0),
+    )
+
+
+def files(recipe: Recipe, measured: Measured, vote: Vote, robust: Robustness, mnist: Mnist) -> dict[str, bytes]:
+    """Every file of a version but its manifest, by its path within it."""
+    test = measured.chances["test"]
+    counts = evaluate.confusion(test.argmax(1), mnist.test_labels)
+    title = f"{measured.name}, recipe {recipe.name}"
+    return {
+        store.MODEL_FILE: measured.model,
+        store.GOLDEN_FILE: golden(measured, mnist).dump(),
+        "report/metrics.json": report.dump(figures(recipe, measured, vote, robust, counts)),
+        "report/curves.png": report.curves(
+            title, measured.trained.history, UNITS[recipe.models[measured.name].loss.name]
+        ),
+        "report/confusion.png": report.confusion(title, counts),
+        "report/mistakes.png": report.mistakes(title, mnist.test_pictures, test, mnist.test_labels),
+        "report/corruptions.png": report.corruptions(
+            title, mnist.test_pictures, robust.voters[measured.name], robust.vote
+        ),
+    }
+
+
+def figures(
+    recipe: Recipe, measured: Measured, vote: Vote, robust: Robustness, counts: evaluate.Counts
+) -> dict[str, Any]:
+    """What `report/metrics.json` says."""
+    return {
+        "model": measured.name,
+        "recipe": recipe.name,
+        "seed": recipe.seed,
+        "parameters": models.parameters(measured.trained.module),
+        "multiply_adds": models.multiply_adds(measured.trained.module),
+        "temperature": measured.temperature,
+        "weight": measured.weight,
+        "validation": measured.metrics["validation"].model_dump(),
+        "test": {
+            **measured.metrics["test"].model_dump(),
+            "classes": [asdict(one) for one in evaluate.by_class(counts)],
+            "confusion": counts.tolist(),
+        },
+        "vote": {
+            "models": vote.models,
+            "default": recipe.vote.rule,
+            **{
+                split: {
+                    **{rule: metrics.model_dump() for rule, metrics in rules.items()},
+                    "unanimous_errors": vote.unanimous_errors[split],
+                }
+                for split, rules in vote.rules.items()
+            },
+        },
+        "corruptions": {
+            "model": {**robust.voters[measured.name], "mean": robust.mean(measured.name)},
+            "vote": {**robust.vote, "mean": robust.mean()},
+        },
+        "history": [asdict(epoch) for epoch in measured.trained.history],
+    }
+
+
+def golden(measured: Measured, mnist: Mnist) -> Golden:
+    """Clean test digits, the hardest ones, a blank, a full and a noise picture, with what `model.pt` gives for them."""
+    truth = mnist.test_labels
+    sure = measured.chances["test"][np.arange(len(truth)), truth]
+    hard = np.argsort(sure, kind="stable")[:_HARD]
+    rest = np.setdiff1d(np.arange(len(truth)), hard)
+    clean = rest[np.linspace(0, len(rest) - 1, _GOLDEN - _HARD - 3).astype(int)]
+    noise = np.random.default_rng(0).integers(0, 256, (1, 28, 28), np.uint8)
+    made = [np.zeros((1, 28, 28), np.uint8), np.full((1, 28, 28), 255, np.uint8), noise]
+    pictures = np.concatenate([mnist.test_pictures[clean], mnist.test_pictures[hard], *made])
+    return Golden(evaluate.scaled(pictures), evaluate.logits(measured.model, pictures))
+
+
+def commit() -> str | None:
+    """The commit of this source, with +dirty where it was changed; in an image DIGITVOTE_COMMIT says it."""
+    folder = Path(__file__).parent
+    try:
+        head = _git(folder, "rev-parse", "HEAD")
+        # A tree that holds this file but does not track it is another project's.
+        _git(folder, "ls-files", "--error-unmatch", Path(__file__).name)
+        return f"{head}+dirty" if _git(folder, "status", "--porcelain", "--", "../trainer", "../registry") else head
+    except (OSError, subprocess.CalledProcessError):
+        return os.environ.get("DIGITVOTE_COMMIT") or None
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()  # noqa: S603
+
+
+def describe(device: torch.device) -> str:
+    """A device in words, like "cpu: AMD EPYC, 2 threads"."""
+    if device.type == "cuda":
+        return f"cuda: {torch.cuda.get_device_name(device)}"
+    threads = torch.get_num_threads()
+    return f"{device.type}: {_processor()}, {threads} thread{'s' if threads > 1 else ''}"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())

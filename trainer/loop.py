@@ -1,0 +1,276 @@
+"""Training one model: epochs, the averaged weights, a checkpoint after each epoch, and going on after a kill."""
+
+import hashlib
+import io
+import json
+import math
+import os
+import random
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from trainer import data
+from trainer.augment import Augment
+from trainer.data import Examples
+from trainer.errors import TrainerError
+from trainer.loss import loss as loss_of
+from trainer.recipe import LossName, ModelRecipe, Name, Optimiser, Recipe, Schedule
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch's figures; those of training are over its distorted pictures, while weights still moved."""
+
+    epoch: int
+    loss: float
+    accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+    learning_rate: float
+
+
+@dataclass
+class Trained:
+    """A trained module, in eval mode, with the story of its training."""
+
+    module: nn.Module
+    history: list[Epoch] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+Step = Callable[[], None]
+Told = Callable[[Epoch, int], None]  # the epoch that ended, and how many there are
+
+
+def _unwatched(*_: object) -> None:
+    """Nobody watches."""
+
+
+def train(
+    recipe: Recipe,
+    name: Name,
+    training: Examples,
+    validation: Examples,
+    checkpoint: Path,
+    *,
+    resume: bool = False,
+    on_step: Step = _unwatched,
+    on_epoch: Told = _unwatched,
+) -> Trained:
+    """Train one model of a recipe; with `resume`, from where its checkpoint stands, to the same end.
+
+    Raises:
+        TrainerError: if the checkpoint is another recipe's or cannot be read, or the loss is no number.
+    """
+    run = _Run(recipe, name, training, validation)
+    if resume and checkpoint.exists():
+        run.load(checkpoint)
+        for _ in range(run.steps * len(run.history)):
+            on_step()
+    while len(run.history) < run.settings.epochs:
+        started = time.monotonic()
+        run.epoch(on_step)
+        run.seconds += time.monotonic() - started
+        run.save(checkpoint)
+        on_epoch(run.history[-1], run.settings.epochs)
+    return Trained(run.averaged.eval(), run.history, run.seconds)
+
+
+class _Run:
+    """All that changes during a training, which is what a checkpoint holds."""
+
+    def __init__(self, recipe: Recipe, name: Name, training: Examples, validation: Examples) -> None:
+        self.name, self.training, self.validation = name, training, validation
+        self.settings = recipe.models[name]
+        self.identity = identity(recipe, name, training)
+        self.steps = data.steps(len(training), self.settings.batch_size)
+        device = training.labels.device
+        # From the name too: one model trained alone comes out as it does among the others.
+        seed = random.Random(f"{recipe.seed} {name}").getrandbits(63)  # noqa: S311
+        torch.manual_seed(seed)  # initial weights and dropout draw from the global generator
+        self.generator = torch.Generator(device).manual_seed(seed)
+        module = self.settings.architecture.build().to(device)
+        # Convolutions on a CPU are faster with the channels last.
+        self.module = module.to(memory_format=torch.channels_last)
+        self.ema = _averaged(self.module, self.settings)
+        self.optimiser = _optimiser(self.settings.optimiser, self.module)
+        self.augment = Augment(self.settings.augmentation, self.generator)
+        self.history: list[Epoch] = []
+        self.seconds = 0.0
+
+    @property
+    def averaged(self) -> nn.Module:
+        """The module that is measured and published."""
+        module: nn.Module = self.ema.module if self.ema else self.module
+        return module
+
+    def epoch(self, on_step: Step) -> None:
+        """One pass over the training pictures, then the figures of both parts."""
+        done = len(self.history)
+        total = self.steps * self.settings.epochs
+        device = self.training.labels.device
+        loss_sum, correct, seen = torch.zeros((), device=device), torch.zeros((), device=device), 0
+        rate = 0.0
+        self.module.train()
+        for step, index in enumerate(data.epoch(len(self.training), self.settings.batch_size, self.generator)):
+            rate = self.settings.optimiser.learning_rate * factor(
+                self.settings.schedule, (done * self.steps + step) / total
+            )
+            batch_loss, hits = self._step(index, rate)
+            loss_sum += batch_loss * len(index)
+            correct += hits
+            seen += len(index)
+            on_step()
+        loss = float(loss_sum) / seen
+        if not math.isfinite(loss):
+            raise TrainerError(
+                f"{self.name}: the loss is {loss} in epoch {done + 1} at learning rate {rate:.3g}; lower "
+                f"models.{self.name}.optimiser.learning_rate (the last good checkpoint is kept)"
+            )
+        validation_loss, validation_accuracy = measure(self.averaged, self.validation, self.settings.loss.name)
+        self.history.append(Epoch(done + 1, loss, float(correct) / seen, validation_loss, validation_accuracy, rate))
+
+    def _step(self, index: Tensor, rate: float) -> tuple[Tensor, Tensor]:
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        pictures, labels = self.training.batch(index)
+        pictures = self.augment(pictures)
+        with torch.autocast(pictures.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16"):
+            logits = self.module(pictures)
+        logits = logits.float()
+        loss = loss_of(self.settings.loss.name, logits, labels, self.settings.loss.label_smoothing)
+        self.optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimiser.step()
+        if self.ema:
+            self.ema.update_parameters(self.module)
+        return loss.detach(), (logits.detach().argmax(1) == labels).sum()
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint beside its place and rename it there: a kill leaves the old one or the new one."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(f".{path.name}.{os.getpid()}")
+        buffer = io.BytesIO()  # torch turns a full disk into an error of its own that does not say so
+        torch.save(self._state(), buffer)
+        try:
+            with beside.open("wb") as file:
+                file.write(buffer.getbuffer())
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+
+    def _state(self) -> dict[str, Any]:
+        device = self.generator.device
+        return {
+            "identity": self.identity,
+            "module": self.module.state_dict(),
+            "ema": self.ema.state_dict() if self.ema else None,
+            "optimiser": self.optimiser.state_dict(),
+            "generator": self.generator.get_state(),
+            "global": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
+            "history": [asdict(epoch) for epoch in self.history],
+            "seconds": self.seconds,
+        }
+
+    def load(self, path: Path) -> None:
+        """Go on from a checkpoint.
+
+        Raises:
+            TrainerError: if it is damaged or another recipe's.
+        """
+        device = self.generator.device
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            found = state["identity"]
+        except Exception as error:  # torch raises many kinds for a damaged file
+            raise TrainerError(f"{path}: not a checkpoint that can be read; delete it to start over") from error
+        if found != self.identity:
+            raise TrainerError(
+                f"{path}: was made by another recipe or from other data ({_difference(found, self.identity)}); "
+                "train without --resume to start over, or give another --runs"
+            )
+        self.module.load_state_dict(state["module"])
+        if self.ema:
+            self.ema.load_state_dict(state["ema"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.generator.set_state(state["generator"])
+        torch.set_rng_state(state["global"])
+        if device.type == "cuda" and state["cuda"] is not None:
+            torch.cuda.set_rng_state(state["cuda"], device)
+        self.history = [Epoch(**epoch) for epoch in state["history"]]
+        self.seconds = state["seconds"]
+
+
+def identity(recipe: Recipe, name: Name, training: Examples) -> str:
+    """What must be the same for a checkpoint to be gone on with: what the model's training depends on."""
+    digest = hashlib.sha256(training.pictures.cpu().numpy().tobytes() + training.labels.cpu().numpy().tobytes())
+    settings = recipe.models[name].model_dump(mode="json", exclude={"target"})
+    return json.dumps({"data": digest.hexdigest(), "seed": recipe.seed, **settings}, sort_keys=True)
+
+
+def _difference(found: object, wanted: str) -> str:
+    try:
+        old, new = json.loads(str(found)), json.loads(wanted)
+        keys = [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
+    except (ValueError, TypeError):
+        keys = []
+    return f"it differs in {', '.join(keys)}" if keys else "it differs"
+
+
+def factor(schedule: Schedule, progress: float) -> float:
+    """The share of the highest learning rate at a progress in 0..1. One-cycle: Smith and Topin 2018."""
+    if schedule.name == "constant":
+        return 1.0
+    if schedule.name == "one-cycle":
+        if progress < schedule.warmup:
+            return 0.04 + 0.96 * progress / schedule.warmup
+        progress = (progress - schedule.warmup) / (1 - schedule.warmup)
+    if schedule.name == "linear":
+        return 1 - progress
+    return 0.5 * (1 + math.cos(math.pi * progress))
+
+
+@torch.inference_mode()
+def measure(module: nn.Module, examples: Examples, name: LossName, size: int = 1000) -> tuple[float, float]:
+    """Mean loss, without smoothing, and accuracy over examples."""
+    module.eval()
+    loss, correct = 0.0, 0
+    order = torch.arange(len(examples), device=examples.labels.device)
+    for start in range(0, len(examples), size):
+        pictures, labels = examples.batch(order[start : start + size])
+        logits = module(pictures)
+        loss += float(loss_of(name, logits, labels)) * len(labels)
+        correct += int((logits.argmax(1) == labels).sum())
+    return loss / len(examples), correct / len(examples)
+
+
+def _averaged(module: nn.Module, settings: ModelRecipe) -> AveragedModel | None:
+    if not settings.ema:
+        return None
+    average = get_ema_multi_avg_fn(settings.ema)  # type: ignore[no-untyped-call]
+    return AveragedModel(module, multi_avg_fn=average, use_buffers=True)
+
+
+def _optimiser(settings: Optimiser, module: nn.Module) -> torch.optim.Optimizer:
+    # Biases and batch norm are not decayed: they cannot overfit, and decay only pulls them off their scale.
+    decayed = [parameter for parameter in module.parameters() if parameter.ndim > 1]
+    others = [parameter for parameter in module.parameters() if parameter.ndim <= 1]
+    groups: list[dict[str, Any]] = [
+        {"params": decayed, "weight_decay": settings.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    if settings.name == "sgd":
+        nesterov = settings.momentum > 0
+        return torch.optim.SGD(groups, settings.learning_rate, settings.momentum, nesterov=nesterov, fused=True)
+    kind = torch.optim.Adam if settings.name == "adam" else torch.optim.AdamW
+    return kind(groups, settings.learning_rate, betas=(settings.momentum, 0.999), fused=True)

@@ -1,0 +1,90 @@
+"""Measuring trained models as they would be published: from the bytes of `model.pt`, each alone and as a vote."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from registry import torchscript
+from registry.manifest import Metrics
+from registry.rules import Floats, Rule, probabilities
+from trainer import evaluate
+from trainer.errors import TargetMissedError
+from trainer.evaluate import Labels
+from trainer.loop import Trained
+from trainer.mnist import Mnist
+from trainer.recipe import Name, Recipe
+
+Split = Literal["validation", "test"]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A trained model: the bytes that would be published, what they give and how well that is."""
+
+    name: Name
+    trained: Trained
+    model: bytes
+    temperature: float
+    weight: float
+    chances: dict[Split, Floats]  # calibrated probabilities [N, 10]
+    metrics: dict[Split, Metrics]
+
+
+@dataclass(frozen=True)
+class Vote:
+    """The vote of a run's models, by split."""
+
+    models: list[Name]
+    rules: dict[Split, dict[Rule, Metrics]]
+    unanimous_errors: dict[Split, int]
+
+
+def measure(trained: dict[Name, Trained], mnist: Mnist, validation: NDArray[np.int64]) -> tuple[list[Measured], Vote]:
+    """Figures on the validation part, by its indices, and on the test set, which is read here and nowhere else."""
+    truth: dict[Split, Labels] = {"validation": mnist.training_labels[validation], "test": mnist.test_labels}
+    pictures: dict[Split, Labels] = {"validation": mnist.training_pictures[validation], "test": mnist.test_pictures}
+    measured = [_measure(name, result, pictures, truth) for name, result in trained.items()]
+    weights = np.array([one.weight for one in measured], np.float32)
+    votes: dict[Split, Floats] = {split: np.stack([one.chances[split] for one in measured]) for split in truth}
+    return measured, Vote(
+        [one.name for one in measured],
+        {split: evaluate.vote(votes[split], weights, truth[split]) for split in truth},
+        {split: evaluate.unanimous_errors(votes[split], truth[split]) for split in truth},
+    )
+
+
+def hold(recipe: Recipe, measured: list[Measured], vote: Vote) -> None:
+    """Hold figures against the recipe's targets; the vote's only where every model of the recipe took part.
+
+    Raises:
+        TargetMissedError: naming each that is below its target.
+    """
+    reached: dict[str, tuple[float, float]] = {
+        one.name: (one.metrics["test"].accuracy, recipe.models[one.name].target) for one in measured
+    }
+    rule = recipe.vote.rule
+    if set(vote.models) == set(recipe.models):
+        reached[f"the {rule} vote"] = (vote.rules["test"][rule].accuracy, recipe.vote.target)
+    missed = [
+        f"{name}: test accuracy {accuracy:.2%} is below the recipe's target of {target:.2%}"
+        for name, (accuracy, target) in reached.items()
+        if accuracy < target
+    ]
+    if missed:
+        raise TargetMissedError(f"{'; '.join(missed)}; nothing was published")
+
+
+def _measure(name: Name, trained: Trained, pictures: dict[Split, Labels], truth: dict[Split, Labels]) -> Measured:
+    # Scripted as it is read back: with its weights in the usual order, whatever was faster in training.
+    plain = trained.module.to(memory_format=torch.contiguous_format)
+    model = torchscript.dump(plain)
+    logits: dict[Split, Floats] = {split: evaluate.logits(model, pictures[split]) for split in truth}
+    temperature = evaluate.fit_temperature(logits["validation"], truth["validation"])
+    errors = int((logits["validation"].argmax(1) != truth["validation"]).sum())
+    weight = evaluate.vote_weight(errors, len(truth["validation"]))
+    chances = {split: probabilities(logits[split], temperature) for split in truth}
+    metrics = {split: evaluate.metrics(chances[split], truth[split]) for split in truth}
+    return Measured(name, trained, model, temperature, weight, chances, metrics)

@@ -1,0 +1,267 @@
+"""Recipes: TOML files that say everything about a training run, checked before it starts."""
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
+from torch import nn
+
+from registry.rules import Rule
+from trainer import models
+from trainer.errors import TrainerError
+
+SHIPPED = Path(__file__).parent / "recipes"
+
+Name = Literal["mlp", "cnn", "lenet5"]
+NAMES: tuple[Name, ...] = get_args(Name)
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+Accuracy = Annotated[float, Field(ge=0, le=1)]
+Width = Annotated[int, Field(ge=1, le=4096)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, table: Any) -> Any:
+        for key in table if isinstance(table, dict) else ():
+            if key not in cls.model_fields:
+                allowed = ", ".join(cls.model_fields)
+                raise PydanticCustomError(
+                    "unknown_key", "unknown key; allowed: {allowed}", {"key": key, "allowed": allowed}
+                )
+        return table
+
+
+class MLPArchitecture(_Table):
+    """A stack of dense layers."""
+
+    kind: Literal["mlp"]
+    widths: list[Width] = Field(min_length=1, max_length=8)
+    dropout: Share = 0.0
+
+    def build(self) -> nn.Module:
+        """A new module with random weights."""
+        return models.MLP(self.widths, self.dropout)
+
+
+class CNNArchitecture(_Table):
+    """Stages of 3x3 convolutions, the picture halved between stages."""
+
+    kind: Literal["cnn"]
+    stages: list[Annotated[list[Width], Field(min_length=1)]] = Field(min_length=1, max_length=4)
+    dropout: Share = 0.0
+    dense: list[Width] = Field(default=[], max_length=4, description="dense layers between the maps and the output")
+
+    def build(self) -> nn.Module:
+        """A new module with random weights."""
+        return models.CNN(self.stages, self.dropout, tuple(self.dense))
+
+
+class LeNet5Architecture(_Table):
+    """LeNet-5, with ReLU and max pooling, with ReLU and average pooling, or as it was in 1998."""
+
+    kind: Literal["lenet5", "lenet5-relu", "lenet5-1998"]
+
+    def build(self) -> nn.Module:
+        """A new module with random weights."""
+        if self.kind == "lenet5-1998":
+            return models.LeNet5Original()
+        return models.LeNet5(averaged=self.kind == "lenet5-relu")
+
+
+Architecture = Annotated[MLPArchitecture | CNNArchitecture | LeNet5Architecture, Field(discriminator="kind")]
+
+
+LossName = Literal["cross_entropy", "one_hot_squared_error"]
+
+
+class Loss(_Table):
+    """What is minimised."""
+
+    name: LossName = "cross_entropy"
+    label_smoothing: Share = 0.0
+
+
+class Optimiser(_Table):
+    """How weights move; `learning_rate` is the schedule's highest."""
+
+    name: Literal["sgd", "adam", "adamw"] = "adamw"
+    learning_rate: float = Field(gt=0, le=10)
+    weight_decay: float = Field(default=0.0, ge=0, le=10)
+    momentum: Share = Field(default=0.9, description="of sgd; Adam's first beta")
+
+
+class Schedule(_Table):
+    """How the learning rate goes over the run."""
+
+    name: Literal["one-cycle", "cosine", "linear", "constant"] = "one-cycle"
+    warmup: Share = Field(default=0.25, description="share of the steps in which one-cycle climbs")
+
+
+class Augmentation(_Table):
+    """The strongest distortion of each kind; each picture draws its own within."""
+
+    rotation: float = Field(default=0.0, ge=0, le=180, description="degrees, either way")
+    scaling: float = Field(default=0.0, ge=0, le=1, description="0.1: from 1/1.1 to 1.1, each axis alone")
+    shift: float = Field(default=0.0, ge=0, le=14, description="pixels, either way, each axis alone")
+    shear: float = Field(default=0.0, ge=0, le=60, description="degrees, either way")
+    elastic: float = Field(default=0.0, ge=0, le=10, description="deviation of the displacement, pixels")
+    smoothness: float = Field(default=4.0, ge=1, le=14, description="of the elastic field, pixels (sigma)")
+    flip: float = Field(default=0.0, ge=0, le=1, description="share of the pictures mirrored left to right")
+
+    @property
+    def any(self) -> bool:
+        """Whether there is anything to do."""
+        return any((self.rotation, self.scaling, self.shift, self.shear, self.elastic, self.flip))
+
+
+class ModelRecipe(_Table):
+    """How one model is built and trained, and the test accuracy below which it is not published."""
+
+    target: Accuracy
+    epochs: int = Field(ge=1, le=10_000)
+    batch_size: int = Field(ge=2, le=60_000)
+    ema: Share = Field(default=0.0, description="decay a step of the averaged weights; 0: none are kept")
+    precision: Literal["float32", "bfloat16"] = Field(
+        default="float32", description="of products in training; bfloat16 halves the time where the processor has it"
+    )
+    architecture: Architecture
+    loss: Loss = Loss()
+    optimiser: Optimiser
+    schedule: Schedule = Schedule()
+    augmentation: Augmentation = Augmentation()
+
+
+class Vote(_Table):
+    """The rule that the vote's target is for."""
+
+    rule: Rule = "weighted"
+    target: Accuracy = 0.0
+
+
+class Sampling(_Table):
+    """Which of the training pictures are trained on, for quick tries: by one of three ways, or all of them."""
+
+    fraction: float | None = Field(default=None, gt=0, le=1, description="this share of each label's pictures")
+    balanced: int | None = Field(default=None, ge=1, description="so many pictures of each label")
+    per_class: list[Annotated[int, Field(ge=0)]] | None = Field(
+        default=None, min_length=10, max_length=10, description="pictures of label 0, of label 1, ..."
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "Sampling":
+        if sum(way is not None for way in (self.fraction, self.balanced, self.per_class)) > 1:
+            raise PydanticCustomError("sampling", "give one of fraction, balanced and per_class, not several")
+        if self.per_class is not None and sum(self.per_class) < 2:
+            raise PydanticCustomError("sampling", "asks for fewer than two pictures in all", {"key": "per_class"})
+        return self
+
+
+class Recipe(_Table):
+    """A whole run."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")
+    seed: int = Field(default=1, ge=0, lt=2**31)
+    validation: int = Field(
+        default=5000, ge=10, description="training pictures set aside; every choice is made on them"
+    )
+    sampling: Sampling = Sampling()
+    vote: Vote = Vote()
+    models: dict[Name, ModelRecipe] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _kinds_fit(self) -> "Recipe":
+        for name, model in self.models.items():
+            kind = model.architecture.kind
+            if kind.split("-")[0] != name:
+                raise PydanticCustomError(
+                    "kind",
+                    "{kind} is no kind of {name}",
+                    {"key": f"models.{name}.architecture.kind", "kind": kind, "name": name},
+                )
+        return self
+
+
+def read(name: str, seed: int | None = None) -> Recipe:
+    """The recipe of a shipped name or a path; a seed given here replaces the file's.
+
+    Raises:
+        TrainerError: if there is no such recipe, it is not TOML, or a key is unknown, missing or impossible.
+    """
+    path = SHIPPED / f"{name}.toml" if name in shipped() else Path(name)
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        known = ", ".join(shipped())
+        raise TrainerError(f"{path}: {error.strerror or error}; give a path or one of: {known}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise TrainerError(f"{path}: not TOML: {error}") from error
+    if seed is not None:
+        table["seed"] = seed
+    return check(table, str(path))
+
+
+def check(table: dict[str, Any], source: str) -> Recipe:
+    """A recipe's table, checked.
+
+    Raises:
+        TrainerError: if a key is unknown, missing or impossible, naming the source and the key.
+    """
+    try:
+        return Recipe.model_validate(table)
+    except ValidationError as error:
+        raise TrainerError(f"{source}: {_sentence(error.errors()[0], table)}") from error
+
+
+def dump(recipe: Recipe) -> str:
+    """A recipe as TOML that `read` takes, with what differs from the defaults."""
+    table = recipe.model_dump(mode="json", exclude_defaults=True)
+    networks = table.pop("models")
+    lines = [f"{key} = {_toml(value)}" for key, value in table.items()]
+    for name, settings in networks.items():
+        lines += ["", f"[models.{name}]", *(f"{key} = {_toml(value)}" for key, value in settings.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_toml(one)}" for key, one in value.items()) + " }"
+    return json.dumps(value)  # of strings, numbers and lists TOML's form is JSON's
+
+
+def shipped() -> list[str]:
+    """Names of the recipes that come with the trainer."""
+    return sorted(path.stem for path in SHIPPED.glob("*.toml"))
+
+
+def _sentence(error: ErrorDetails, table: Any) -> str:
+    """`dotted.key: what is wrong`; a union's own tag, which stands in no file, is left out of the key."""
+    context = error.get("ctx", {})
+    keys: list[str] = []
+    for position, key in enumerate(error["loc"]):
+        missing = position == len(error["loc"]) - 1 and "key" not in context
+        inside = table[key] if _holds(table, key) else None
+        if inside is not None or missing:
+            keys.append(str(key))
+            table = inside
+    if "key" in context:
+        keys.append(context["key"])
+    if keys and keys[-1] == "[key]":
+        keys.pop()
+        return f"{'.'.join(keys)}: unknown key; allowed: {', '.join(NAMES)}"
+    message = error["msg"][0].lower() + error["msg"][1:]
+    given = error["input"]
+    shown = f", not {given!r}" if isinstance(given, str | int | float | bool) and "key" not in context else ""
+    return f"{'.'.join(keys)}: {message}{shown}"
+
+
+def _holds(table: Any, key: str | int) -> bool:
+    if isinstance(table, dict):
+        return key in table
+    return isinstance(table, list) and isinstance(key, int) and key < len(table)

@@ -1,0 +1,39 @@
+"""Looking at the data before training on it: class counts, and digits as they are above what training sees of them."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from trainer import canvas, sampling
+from trainer.augment import Augment
+from trainer.mnist import Mnist
+from trainer.recipe import Recipe
+
+_DRAWS = 2
+
+
+def counts(mnist: Mnist, recipe: Recipe) -> dict[str, NDArray[np.int64]]:
+    """Pictures of each label, [10], in the training part as the recipe samples it, the validation and the test part."""
+    training, validation = sampling.parts(mnist.training_labels, recipe)
+    parts = {
+        "training": mnist.training_labels[training.numpy()],
+        "validation": mnist.training_labels[validation.numpy()],
+        "test": mnist.test_labels,
+    }
+    return {name: np.bincount(labels, minlength=10) for name, labels in parts.items()}
+
+
+def grid(mnist: Mnist, recipe: Recipe) -> bytes:
+    """The first training digit of each label as a PNG, and below it two draws of each model's augmentation."""
+    labels = mnist.training_labels
+    first = [int(np.flatnonzero(labels == label)[0]) for label in np.unique(labels)]
+    raw = mnist.training_pictures[first]
+    pictures = torch.from_numpy(raw)[:, None].float() / 255
+    generator = torch.Generator().manual_seed(recipe.seed)
+    rows = {"as it is": raw}
+    for name, settings in recipe.models.items():
+        augment = Augment(settings.augmentation, generator)
+        for draw in range(_DRAWS if settings.augmentation.any else 1):
+            drawn = augment(pictures)[:, 0].mul(255).round().clamp(0, 255)
+            rows[f"{name}, draw {draw + 1}"] = drawn.byte().numpy()
+    return canvas.rows(f"MNIST, and what recipe {recipe.name} trains on", rows)
