@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from trainer import canvas, sampling, strokes
 from trainer.augment import Augment
+from trainer.evaluate import Labels
 from trainer.mnist import Mnist
 from trainer.recipe import Recipe
 
@@ -26,18 +27,20 @@ def counts(mnist: Mnist, recipe: Recipe) -> dict[str, NDArray[np.int64]]:
 
 def grid(mnist: Mnist, recipe: Recipe) -> bytes:
     """A PNG of the first training digit of each label, drawn ones, and two draws of each model's augmentation."""
-    labels = mnist.training_labels
-    first = [int(np.flatnonzero(labels == label)[0]) for label in np.unique(labels)]
-    raw = mnist.training_pictures[first]
+    raw = _first(mnist.training_pictures, mnist.training_labels)
     pictures = torch.from_numpy(raw)[:, None].float() / 255
     generator = torch.Generator().manual_seed(recipe.seed)
     rows = {"as it is": raw}
     if recipe.drawn:
-        drawn, drawn_labels = strokes.draw(recipe.drawn, recipe.seed)
-        rows["drawn"] = drawn[[int(np.flatnonzero(drawn_labels == label)[0]) for label in np.unique(drawn_labels)]]
+        rows["drawn"] = _first(*strokes.draw(recipe.drawn, recipe.seed))
     for name, settings in recipe.models.items():
         augment = Augment(settings.augmentation, generator)
         for draw in range(_DRAWS if settings.augmentation.any else 1):
             drawn = augment(pictures)[:, 0].mul(255).round().clamp(0, 255)
             rows[f"{name}, draw {draw + 1}"] = drawn.byte().numpy()
     return canvas.rows(f"MNIST, and what recipe {recipe.name} trains on", rows)
+
+
+def _first(pictures: Labels, labels: Labels) -> Labels:
+    """The first picture of each label."""
+    return pictures[[int(np.flatnonzero(labels == label)[0]) for label in np.unique(labels)]]

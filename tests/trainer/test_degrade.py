@@ -10,8 +10,8 @@ from trainer.recipe import Augmentation
 STRENGTHS = {"stroke": 1.0, "blur": 1.5, "contrast": 0.7, "noise": 0.25, "specks": 0.05}
 
 
-def _degrade(seed: int = 1, **settings: float) -> Degrade:
-    return Degrade(Augmentation(**settings), torch.Generator().manual_seed(seed))  # type: ignore[arg-type]
+def _degrade(seed: float = 1, **settings: float) -> Degrade:
+    return Degrade(Augmentation(**settings), torch.Generator().manual_seed(int(seed)))
 
 
 def _squares(count: int) -> Tensor:
