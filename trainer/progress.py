@@ -57,6 +57,10 @@ class Progress:
         if not watch.epochs:
             say(self.console, f"{name:6} its checkpoint is complete: not trained again")
 
+    def stopped(self, error: Exception) -> None:
+        """Show why the training of a model was stopped."""
+        say(self.console, f"stopped: {error}")
+
     def figures(self, measured: "list[Measured]", vote: "Vote") -> None:
         """Show what came out, each model and the vote by each rule."""
         rows = table("", "validation", "test", "test loss", "calibration error", "seconds")

@@ -138,6 +138,60 @@ def test_target_missed(tmp_path: Path) -> None:
     assert not store.models(tmp_path / "artifacts")
 
 
+def _diverging(folder: Path, *, target: float = 0) -> Path:
+    """The tiny recipe, short, with an MLP that grows without bound from its second epoch on."""
+    path = folder / "diverging.toml"
+    text = TINY.read_text().replace("target = 0.5", f"target = {target}").replace("epochs = 12", "epochs = 1")
+    path.write_text(text.replace("learning_rate = 0.05,", "learning_rate = 1, weight_decay = 5,"))
+    return path
+
+
+def test_diverged(tmp_path: Path) -> None:
+    """A loss that is no number stops its own model: the others are published, and a lower rate goes on with them."""
+    path = _diverging(tmp_path)
+    command = ("train", "--recipe", path, *OTHER, "--artifacts", tmp_path / "artifacts", "--runs", tmp_path / "runs")
+    first = cli(*command, "--model", "mlp", "--model", "cnn")
+    assert first.returncode == 1
+    reason = r"mlp: the loss is nan in epoch 2 at learning rate 0\.\d+; lower models\.mlp\.optimiser\.learning_rate"
+    assert re.search(f"^stopped: {reason}$", first.stdout, re.MULTILINE)
+    assert re.fullmatch(
+        f"error: {reason}, then go on with --resume, which keeps what the other models trained\n", first.stderr
+    )
+    assert f"published {tmp_path}/artifacts/cnn/1\n" in first.stdout
+    assert store.models(tmp_path / "artifacts") == ["cnn"]
+    open_version(tmp_path / "artifacts", "cnn", 1)
+    kept = torch.load(tmp_path / "runs" / "tiny-1" / "mlp.diverged.ckpt", weights_only=True)
+    assert [epoch["epoch"] for epoch in kept["history"]] == [1]
+
+    path.write_text(path.read_text().replace("learning_rate = 1,", "learning_rate = 0.05,"))
+    second = cli(*command, "--model", "mlp", "--model", "cnn", "--resume")
+    assert second.returncode == 0, second.stderr
+    assert "mlp    epoch 1/8" in second.stdout
+    assert "cnn    its checkpoint is complete: not trained again" in second.stdout
+    assert store.versions(tmp_path / "artifacts", "mlp") == [1]
+
+
+def test_diverged_and_target_missed(tmp_path: Path) -> None:
+    """Where another model misses its target too, nothing is published, and both are told in one line."""
+    places = ("--artifacts", tmp_path / "artifacts", "--runs", tmp_path / "runs")
+    done = cli(
+        "train", "--recipe", _diverging(tmp_path, target=1), *OTHER, *places, "--model", "mlp", "--model", "lenet5"
+    )
+    assert done.returncode == 1
+    shape = r"error: lenet5: test accuracy .*; nothing was published; mlp: the loss is nan in epoch 2 .*--resume.*\n"
+    assert re.fullmatch(shape, done.stderr)
+    assert not store.models(tmp_path / "artifacts")
+
+
+def test_all_diverged(tmp_path: Path) -> None:
+    """Where no model is left nothing is published, with status 1."""
+    places = ("--artifacts", tmp_path / "artifacts", "--runs", tmp_path / "runs")
+    done = cli("train", "--recipe", _diverging(tmp_path), *OTHER, *places, "--model", "mlp")
+    assert done.returncode == 1
+    assert re.fullmatch(r"error: mlp: the loss is nan in epoch 2 .*; nothing was published\n", done.stderr)
+    assert not store.models(tmp_path / "artifacts")
+
+
 def test_if_missing(tiny_run: TinyRun, tmp_path: Path) -> None:
     """With --if-missing nothing is trained where whole versions are; a damaged one counts as missing."""
     done = cli(

@@ -30,7 +30,8 @@ def train(
 ) -> None:
     """Train a recipe's models and publish the next version of each, if all reach their targets.
 
-    Exits with 1 if a target was missed (nothing is published then) and with 2 for bad input.
+    Exits with 1 if a target was missed (nothing is published then) or the loss of a model became no number (the others
+    are published), and with 2 for bad input.
     """
     console = Console()
     with clear_errors(resume_hint=f"from the last whole epoch with: {again('--resume')}"):
@@ -47,3 +48,5 @@ def train(
         result = job.run(chosen, names, images, artifacts, runs, Progress(console), device=place, resume=resume)
         for manifest in result.manifests:
             say(console, f"published {artifacts / manifest.name / str(manifest.version)}")
+        if result.diverged:
+            raise result.diverged
