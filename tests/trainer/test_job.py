@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -272,20 +273,41 @@ def test_models(tiny_run: TinyRun, tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupt(tmp_path: Path, number: int) -> None:
     """Ctrl-C, or the SIGTERM of a container that is stopped, ends with status 130 and the command that goes on."""
-    long = tmp_path / "long.toml"
+    long = tmp_path / "long recipe.toml"
     long.write_text(TINY.read_text().replace("epochs = 12", "epochs = 2000"))
-    command = [sys.executable, "-m", "trainer", "train", "--recipe", str(long), *OTHER, "--runs", str(tmp_path)]
+    places = ["--artifacts", str(tmp_path / "artifacts"), "--runs", str(tmp_path / "runs")]
+    command = ["python", "-m", "trainer", "train", "--recipe", str(long), *OTHER, *places]
+    for first in (1, 3):  # the second time by the very command that the first printed
+        ended, stderr, status = _interrupted(command, number)
+        assert ended[0] == first
+        assert status == 130
+        state = torch.load(tmp_path / "runs" / "tiny-1" / "lenet5.ckpt", weights_only=True)
+        assert [epoch["epoch"] for epoch in state["history"]] == list(range(1, len(state["history"]) + 1))
+        assert len(state["history"]) >= ended[-1]  # its line comes once the epoch is on the disk
+        told = re.fullmatch(r"stopped; go on from the last whole epoch with: (.*--resume)\n", stderr)
+        assert told, stderr
+        command = shlex.split(told[1])
+    assert not store.models(tmp_path / "artifacts")
+
+
+def _interrupted(command: list[str], number: int) -> tuple[list[int], str, int]:
+    """The epochs that ended, stderr and the status of a training that gets a signal after two epochs."""
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, cwd=ROOT, env=environment(), text=True, **pipes) as child:  # type: ignore[call-overload]
+    ended: list[int] = []
+    with subprocess.Popen(
+        [sys.executable, *command[1:]],
+        cwd=ROOT,
+        env=environment(),
+        text=True,
+        **pipes,  # type: ignore[call-overload]
+    ) as child:
         for line in child.stdout:
-            if "epoch    2/2000" in line:
+            if epoch := re.search(r"epoch +(\d+)/2000", line):
+                ended.append(int(epoch[1]))
+            if len(ended) == 2:
                 child.send_signal(number)
-                break
-        child.stdout.read()
         stderr = child.stderr.read()
-    assert child.returncode == 130
-    assert "python -m trainer train --recipe" in stderr
-    assert stderr.rstrip().endswith("--resume")
+    return ended, stderr, child.returncode
 
 
 _PUBLISH = """
