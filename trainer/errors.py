@@ -11,3 +11,9 @@ class TargetMissedError(TrainerError):
     """A model or the vote ended below the recipe's target; nothing was published."""
 
     status = 1
+
+
+class DivergedError(TrainerError):
+    """The loss of a model became no number, by settings that cannot train it."""
+
+    status = 1

@@ -13,7 +13,8 @@ from registry.manifest import Manifest
 from registry.open import open_version
 from registry.publish import publish
 from trainer import data, draft, loop, robustness, sampling
-from trainer.errors import TrainerError
+from trainer.data import Examples
+from trainer.errors import DivergedError, TargetMissedError, TrainerError
 from trainer.loop import Trained
 from trainer.measure import Vote, hold, measure
 from trainer.mnist import Mnist
@@ -24,10 +25,11 @@ from trainer.robustness import Voter
 
 @dataclass(frozen=True)
 class Published:
-    """What a run left behind."""
+    """What a run left behind, and what its user has yet to put right."""
 
     manifests: list[Manifest]
     vote: Vote
+    diverged: DivergedError | None
 
 
 def run(
@@ -45,25 +47,21 @@ def run(
 
     Raises:
         TrainerError: if a folder cannot be written, the data has fewer pictures than the recipe's samples want, a
-            checkpoint is another recipe's or the loss is no number.
+            checkpoint is another recipe's.
         TargetMissedError: if a test accuracy is below its target; nothing is published then.
+        DivergedError: if no model's loss stayed a number; where some did, these are published and the error returned.
         OSError: if a checkpoint or a version cannot be written.
     """
     for folder in (artifacts, runs):
         _check_writable(folder)  # now, not after minutes of training
     training, validation, held = sampling.split(mnist, recipe, device)
-    trained: dict[Name, Trained] = {}
-    for name in names:
-        settings = recipe.models[name]
-        checkpoint = runs / f"{recipe.name}-{recipe.seed}" / f"{name}.ckpt"
-        with progress.model(name, settings.epochs * data.steps(len(training), settings.batch_size)) as watch:
-            trained[name] = loop.train(
-                recipe, name, training, validation, checkpoint,
-                resume=resume, on_step=watch.step, on_epoch=watch.epoch,
-            )  # fmt: skip
+    trained, diverged = _train(recipe, names, training, validation, runs, progress, resume=resume)
     measured, vote = measure(trained, mnist, held.numpy())
     progress.figures(measured, vote)
-    hold(recipe, measured, vote)
+    try:
+        hold(recipe, measured, vote)
+    except TargetMissedError as missed:
+        raise TargetMissedError(f"{missed}; {diverged}" if diverged else missed) from missed
     voters = [Voter(one.name, one.model, one.temperature, one.weight) for one in measured]
     robust = robustness.measure(voters, recipe.vote.rule, mnist.test_pictures, mnist.test_labels)
     progress.robustness(robust)
@@ -71,7 +69,47 @@ def run(
     versions = [
         (draft.manifest(recipe, one, mnist, device), draft.files(recipe, one, vote, robust, mnist)) for one in measured
     ]
-    return Published([publish(artifacts, manifest, files) for manifest, files in versions], vote)
+    return Published([publish(artifacts, manifest, files) for manifest, files in versions], vote, diverged)
+
+
+def _train(
+    recipe: Recipe,
+    names: Sequence[Name],
+    training: Examples,
+    validation: Examples,
+    runs: Path,
+    progress: Progress,
+    *,
+    resume: bool,
+) -> tuple[dict[Name, Trained], DivergedError | None]:
+    """Train each model; one whose loss becomes no number stops alone, and is told of at the end too."""
+    trained: dict[Name, Trained] = {}
+    stopped: list[DivergedError] = []
+    for name in names:
+        settings = recipe.models[name]
+        checkpoint = runs / f"{recipe.name}-{recipe.seed}" / f"{name}.ckpt"
+        try:
+            with progress.model(name, settings.epochs * data.steps(len(training), settings.batch_size)) as watch:
+                trained[name] = loop.train(
+                    recipe, name, training, validation, checkpoint,
+                    resume=resume, on_step=watch.step, on_epoch=watch.epoch,
+                )  # fmt: skip
+        except DivergedError as error:
+            progress.stopped(error)
+            stopped.append(error)
+            _set_aside(checkpoint)
+    if not stopped:
+        return trained, None
+    reasons = "; ".join(map(str, stopped))
+    if not trained:
+        raise DivergedError(f"{reasons}; nothing was published")
+    return trained, DivergedError(f"{reasons}, then go on with --resume, which keeps what the other models trained")
+
+
+def _set_aside(checkpoint: Path) -> None:
+    # Under its own name it would be refused by --resume with the lower rate, and diverge again with the old one.
+    if checkpoint.exists():
+        checkpoint.replace(checkpoint.with_suffix(".diverged.ckpt"))
 
 
 def _check_writable(folder: Path) -> None:

@@ -19,7 +19,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from trainer import data, models
 from trainer.augment import Augment
 from trainer.data import Examples
-from trainer.errors import TrainerError
+from trainer.errors import DivergedError, TrainerError
 from trainer.loss import loss as loss_of
 from trainer.recipe import LossName, ModelRecipe, Name, Optimiser, Recipe, Schedule
 
@@ -67,7 +67,8 @@ def train(
     """Train one model of a recipe; with `resume`, from where its checkpoint stands, to the same end.
 
     Raises:
-        TrainerError: if the checkpoint is another recipe's or cannot be read, or the loss is no number.
+        TrainerError: if the checkpoint is another recipe's or cannot be read.
+        DivergedError: if the loss is no number; the checkpoint is that of the last good epoch, if there was one.
     """
     run = _Run(recipe, name, training, validation)
     if resume and checkpoint.exists():
@@ -129,12 +130,12 @@ class _Run:
             seen += len(index)
             on_step()
         loss = float(loss_sum) / seen
-        if not math.isfinite(loss):
-            raise TrainerError(
-                f"{self.name}: the loss is {loss} in epoch {done + 1} at learning rate {rate:.3g}; lower "
-                f"models.{self.name}.optimiser.learning_rate (the last good checkpoint is kept)"
-            )
         validation_loss, validation_accuracy = measure(self.averaged, self.validation, self.settings.loss.name)
+        if not math.isfinite(loss + validation_loss):  # only validation sees what the last step broke
+            raise DivergedError(
+                f"{self.name}: the loss is {loss + validation_loss} in epoch {done + 1} at learning rate {rate:.3g}; "
+                f"lower models.{self.name}.optimiser.learning_rate"
+            )
         self.history.append(Epoch(done + 1, loss, float(correct) / seen, validation_loss, validation_accuracy, rate))
 
     def _step(self, index: Tensor, rate: float) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
-from rich.table import Table
+
+from trainer.console import say, table
 
 if TYPE_CHECKING:  # the command line imports this at once, and torch only when it trains
     from trainer.loop import Epoch
@@ -56,22 +57,26 @@ class Progress:
         if not watch.epochs:
             say(self.console, f"{name:6} its checkpoint is complete: not trained again")
 
+    def stopped(self, error: Exception) -> None:
+        """Show why the training of a model was stopped."""
+        say(self.console, f"stopped: {error}")
+
     def figures(self, measured: "list[Measured]", vote: "Vote") -> None:
         """Show what came out, each model and the vote by each rule."""
-        table = Table("", "validation", "test", "test loss", "calibration error", "seconds", box=None, pad_edge=False)
+        rows = table("", "validation", "test", "test loss", "calibration error", "seconds")
         for one in measured:
             held, test = one.metrics["validation"], one.metrics["test"]
-            table.add_row(
+            rows.add_row(
                 one.name, f"{held.accuracy:.2%}", f"{test.accuracy:.2%}", f"{test.loss:.4f}",
                 f"{test.calibration_error:.2%}", f"{one.trained.seconds:.0f}",
             )  # fmt: skip
         for rule, test in vote.rules["test"].items() if len(measured) > 1 else ():
             held = vote.rules["validation"][rule]
-            table.add_row(
+            rows.add_row(
                 f"vote: {rule}", f"{held.accuracy:.2%}", f"{test.accuracy:.2%}", f"{test.loss:.4f}",
                 f"{test.calibration_error:.2%}", "",
             )  # fmt: skip
-        self.console.print(table)
+        self.console.print(rows)
 
     def robustness(self, robust: "Robustness") -> None:
         """Show the mean accuracy over corruptions."""
@@ -79,8 +84,3 @@ class Progress:
         if len(means) > 1:
             means.append(f"vote {robust.mean():.2%}")
         say(self.console, f"mean over {len(robust.vote)} corruptions: {', '.join(means)}")
-
-
-def say(console: Console, message: str) -> None:
-    """One line as it is: not wrapped, not coloured, no markup."""
-    console.print(message, soft_wrap=True, highlight=False, markup=False)

@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from trainer import loop, recipe
 from trainer.data import Examples
-from trainer.errors import TrainerError
+from trainer.errors import DivergedError, TrainerError
 from trainer.loop import Epoch
 from trainer.recipe import ModelRecipe, Name, Recipe
 
@@ -86,7 +86,7 @@ def search(
             checkpoint = Path(folder) / "trial.ckpt"
             try:
                 trained = loop.train(tried, model, training, validation, checkpoint, on_epoch=epoch_ended)
-            except TrainerError as error:  # the loss is no number: bad settings, not a broken search
+            except DivergedError as error:  # bad settings, not a broken search
                 raise optuna.TrialPruned from error
         return trained.history[-1].validation_accuracy
 

@@ -115,7 +115,7 @@ def test_builder_gets_no_bytecode(path: str) -> None:
 
 def test_every_variable_is_a_setting() -> None:
     """No file sets a DIGITVOTE_ variable that neither the service nor the trainer reads."""
-    trainer = " ".join(path.read_text("utf-8") for path in (ROOT / "trainer").glob("*.py"))
+    trainer = " ".join(path.read_text("utf-8") for path in (ROOT / "trainer").rglob("*.py"))
     known = {*variables(), *re.findall(r"DIGITVOTE_[A-Z_]+", trainer)}
     used = {name for file in FILES for name in re.findall(r"DIGITVOTE_[A-Z_]+", (ROOT / file).read_text("utf-8"))}
     assert used <= known

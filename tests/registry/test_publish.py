@@ -47,23 +47,29 @@ def test_triton_reads_the_same_folder(tmp_path: Path) -> None:
     assert (tmp_path / "lenet5" / config.output[0].label_filename).read_text().split() == list("0123456789")
 
 
-def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When writing fails, the error is the disk's and no version and no remains are left."""
+@pytest.mark.parametrize("step", range(1, 6))
+def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    """When writing fails, wherever it does, the error is the disk's; the old version stays whole, and no remains."""
     publish(tmp_path, draft("mlp"), FILES)
+    before = _contents(tmp_path)
     real = os.fsync
     calls = 0
 
     def full(descriptor: int) -> None:
         nonlocal calls
         calls += 1
-        if calls == 2:
+        if calls == step:
             raise OSError(errno.ENOSPC, "No space left on device")
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
         publish(tmp_path, draft("mlp"), FILES)
-    assert sorted(path.name for path in (tmp_path / "mlp").iterdir()) == ["1", "config.pbtxt", "labels.txt"]
+    assert _contents(tmp_path) == before
+
+
+def _contents(root: Path) -> dict[Path, bytes | None]:
+    return {path: path.read_bytes() if path.is_file() else None for path in root.rglob("*")}
 
 
 def _publish_some(root: Path) -> list[int]:

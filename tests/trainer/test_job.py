@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -138,6 +139,60 @@ def test_target_missed(tmp_path: Path) -> None:
     assert not store.models(tmp_path / "artifacts")
 
 
+def _diverging(folder: Path, *, target: float = 0) -> Path:
+    """The tiny recipe, short, with an MLP that grows without bound from its second epoch on."""
+    path = folder / "diverging.toml"
+    text = TINY.read_text().replace("target = 0.5", f"target = {target}").replace("epochs = 12", "epochs = 1")
+    path.write_text(text.replace("learning_rate = 0.05,", "learning_rate = 1, weight_decay = 5,"))
+    return path
+
+
+def test_diverged(tmp_path: Path) -> None:
+    """A loss that is no number stops its own model: the others are published, and a lower rate goes on with them."""
+    path = _diverging(tmp_path)
+    command = ("train", "--recipe", path, *OTHER, "--artifacts", tmp_path / "artifacts", "--runs", tmp_path / "runs")
+    first = cli(*command, "--model", "mlp", "--model", "cnn")
+    assert first.returncode == 1
+    reason = r"mlp: the loss is nan in epoch 2 at learning rate 0\.\d+; lower models\.mlp\.optimiser\.learning_rate"
+    assert re.search(f"^stopped: {reason}$", first.stdout, re.MULTILINE)
+    assert re.fullmatch(
+        f"error: {reason}, then go on with --resume, which keeps what the other models trained\n", first.stderr
+    )
+    assert f"published {tmp_path}/artifacts/cnn/1\n" in first.stdout
+    assert store.models(tmp_path / "artifacts") == ["cnn"]
+    open_version(tmp_path / "artifacts", "cnn", 1)
+    kept = torch.load(tmp_path / "runs" / "tiny-1" / "mlp.diverged.ckpt", weights_only=True)
+    assert [epoch["epoch"] for epoch in kept["history"]] == [1]
+
+    path.write_text(path.read_text().replace("learning_rate = 1,", "learning_rate = 0.05,"))
+    second = cli(*command, "--model", "mlp", "--model", "cnn", "--resume")
+    assert second.returncode == 0, second.stderr
+    assert "mlp    epoch 1/8" in second.stdout
+    assert "cnn    its checkpoint is complete: not trained again" in second.stdout
+    assert store.versions(tmp_path / "artifacts", "mlp") == [1]
+
+
+def test_diverged_and_target_missed(tmp_path: Path) -> None:
+    """Where another model misses its target too, nothing is published, and both are told in one line."""
+    places = ("--artifacts", tmp_path / "artifacts", "--runs", tmp_path / "runs")
+    done = cli(
+        "train", "--recipe", _diverging(tmp_path, target=1), *OTHER, *places, "--model", "mlp", "--model", "lenet5"
+    )
+    assert done.returncode == 1
+    shape = r"error: lenet5: test accuracy .*; nothing was published; mlp: the loss is nan in epoch 2 .*--resume.*\n"
+    assert re.fullmatch(shape, done.stderr)
+    assert not store.models(tmp_path / "artifacts")
+
+
+def test_all_diverged(tmp_path: Path) -> None:
+    """Where no model is left nothing is published, with status 1."""
+    places = ("--artifacts", tmp_path / "artifacts", "--runs", tmp_path / "runs")
+    done = cli("train", "--recipe", _diverging(tmp_path), *OTHER, *places, "--model", "mlp")
+    assert done.returncode == 1
+    assert re.fullmatch(r"error: mlp: the loss is nan in epoch 2 .*; nothing was published\n", done.stderr)
+    assert not store.models(tmp_path / "artifacts")
+
+
 def test_if_missing(tiny_run: TinyRun, tmp_path: Path) -> None:
     """With --if-missing nothing is trained where whole versions are; a damaged one counts as missing."""
     done = cli(
@@ -218,20 +273,41 @@ def test_models(tiny_run: TinyRun, tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupt(tmp_path: Path, number: int) -> None:
     """Ctrl-C, or the SIGTERM of a container that is stopped, ends with status 130 and the command that goes on."""
-    long = tmp_path / "long.toml"
+    long = tmp_path / "long recipe.toml"
     long.write_text(TINY.read_text().replace("epochs = 12", "epochs = 2000"))
-    command = [sys.executable, "-m", "trainer", "train", "--recipe", str(long), *OTHER, "--runs", str(tmp_path)]
+    places = ["--artifacts", str(tmp_path / "artifacts"), "--runs", str(tmp_path / "runs")]
+    command = ["python", "-m", "trainer", "train", "--recipe", str(long), *OTHER, *places]
+    for first in (1, 3):  # the second time by the very command that the first printed
+        ended, stderr, status = _interrupted(command, number)
+        assert ended[0] == first
+        assert status == 130
+        state = torch.load(tmp_path / "runs" / "tiny-1" / "lenet5.ckpt", weights_only=True)
+        assert [epoch["epoch"] for epoch in state["history"]] == list(range(1, len(state["history"]) + 1))
+        assert len(state["history"]) >= ended[-1]  # its line comes once the epoch is on the disk
+        told = re.fullmatch(r"stopped; go on from the last whole epoch with: (.*--resume)\n", stderr)
+        assert told, stderr
+        command = shlex.split(told[1])
+    assert not store.models(tmp_path / "artifacts")
+
+
+def _interrupted(command: list[str], number: int) -> tuple[list[int], str, int]:
+    """The epochs that ended, stderr and the status of a training that gets a signal after two epochs."""
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, cwd=ROOT, env=environment(), text=True, **pipes) as child:  # type: ignore[call-overload]
+    ended: list[int] = []
+    with subprocess.Popen(
+        [sys.executable, *command[1:]],
+        cwd=ROOT,
+        env=environment(),
+        text=True,
+        **pipes,  # type: ignore[call-overload]
+    ) as child:
         for line in child.stdout:
-            if "epoch    2/2000" in line:
+            if epoch := re.search(r"epoch +(\d+)/2000", line):
+                ended.append(int(epoch[1]))
+            if len(ended) == 2:
                 child.send_signal(number)
-                break
-        child.stdout.read()
         stderr = child.stderr.read()
-    assert child.returncode == 130
-    assert "python -m trainer train --recipe" in stderr
-    assert stderr.rstrip().endswith("--resume")
+    return ended, stderr, child.returncode
 
 
 _PUBLISH = """

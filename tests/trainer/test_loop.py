@@ -14,7 +14,7 @@ from registry.open import open_version
 from tests.trainer.conftest import OTHER, ROOT, TINY, cli, environment
 from trainer import loop, mnist, recipe
 from trainer.data import Examples, examples
-from trainer.errors import TrainerError
+from trainer.errors import DivergedError, TrainerError
 from trainer.recipe import NAMES, Name, Recipe, Schedule
 
 CPU = torch.device("cpu")
@@ -155,8 +155,16 @@ class _Infinite(Examples):
 def test_not_a_number(parts: tuple[Examples, Examples], tmp_path: Path) -> None:
     """A loss that is no number stops training with the epoch and learning rate, and writes no checkpoint."""
     training = _Infinite(parts[0].pictures, parts[0].labels)
-    with pytest.raises(TrainerError, match=r"mlp: the loss is nan in epoch 1 at learning rate 0\.0\d+; lower"):
+    with pytest.raises(DivergedError, match=r"mlp: the loss is nan in epoch 1 at learning rate 0\.0\d+; lower"):
         loop.train(_tiny(), "mlp", training, parts[1], tmp_path / "mlp.ckpt")
+    assert not (tmp_path / "mlp.ckpt").exists()
+
+
+def test_no_number_in_validation(parts: tuple[Examples, Examples], tmp_path: Path) -> None:
+    """Weights that an epoch's last step broke are found by validation, and make no checkpoint."""
+    validation = _Infinite(parts[1].pictures, parts[1].labels)
+    with pytest.raises(DivergedError, match=r"mlp: the loss is nan in epoch 1 "):
+        loop.train(_tiny(), "mlp", parts[0], validation, tmp_path / "mlp.ckpt")
     assert not (tmp_path / "mlp.ckpt").exists()
 
 

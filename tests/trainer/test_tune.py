@@ -93,6 +93,24 @@ def test_behind_is_pruned(short: Path, tmp_path: Path) -> None:
     assert set(tune.best(study, base, "mlp").models) == {"mlp"}
 
 
+class _Infinite(Examples):
+    def batch(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        pictures, labels = super().batch(index)
+        return pictures * torch.inf, labels
+
+
+def test_diverged_is_pruned(short: Path, tmp_path: Path) -> None:
+    """A trial whose loss is no number is pruned, and counts as ended."""
+    base = recipe.read(str(short))
+    training, validation, _ = sampling.split(mnist.load(Path(OTHER[1]), other=True), base, torch.device("cpu"))
+    infinite = _Infinite(training.pictures, training.labels)
+    study = tune.study(base, "mlp", infinite, "short-mlp", f"sqlite:///{tmp_path}/tune.db")
+    told: list[str] = []
+    tune.search(study, base, "mlp", infinite, validation, 1, told.append)
+    assert told == ["trial 0: pruned after 0 epochs"]
+    assert len(study.get_trials(states=tune.ENDED)) == 1
+
+
 def test_refused(short: Path, tmp_path: Path) -> None:
     """A study of another recipe, a storage that is none and a model that the recipe lacks are bad input."""
     base = recipe.read(str(short))

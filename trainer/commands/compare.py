@@ -1,0 +1,56 @@
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from trainer.commands import options
+from trainer.commands.errors import clear_errors
+from trainer.commands.options import Artifacts, Data, OtherData, Picture, Threads
+from trainer.console import say, table
+
+if TYPE_CHECKING:
+    from trainer.published import Answers
+
+
+def compare(
+    first: Annotated[str, typer.Argument(metavar="MODEL=VERSION", help="Like cnn=1, or cnn for its newest.")],
+    second: Annotated[str, typer.Argument(metavar="MODEL=VERSION", help="The version to hold it against.")],
+    artifacts: Artifacts = Path("artifacts"),
+    data: Data = None,
+    allow_other_data: OtherData = False,
+    out: Picture = Path("differences.png"),
+    threads: Threads = None,
+) -> None:
+    """Hold two versions against each other: figures, McNemar's test, and a PNG of the digits on which they differ."""
+    console = Console()
+    with clear_errors():
+        from trainer import compare as comparing
+        from trainer import mnist, published
+
+        options.device("cpu", threads)
+        chosen = [published.version(artifacts, word) for word in (first, second)]
+        images = mnist.load(data, other=allow_other_data)
+        one, other = (published.answers(artifacts, *version, images) for version in chosen)
+        found = comparing.compare(one, other, images)
+        out.write_bytes(comparing.differences(one, other, images))
+        console.print(side_by_side(one, other, one.name, other.name))
+        say(
+            console,
+            f"both right {found.both_right:,}; only {one.name} {found.only_first:,}; only {other.name} "
+            f"{found.only_second:,}; both wrong {found.both_wrong:,}, {found.different_errors:,} of them differently",
+        )
+        verdict = "a difference" if found.p < 0.05 else "within chance"
+        say(console, f"McNemar's exact test: p = {found.p:.3g}, {verdict} at the 5 % level")
+        say(console, f"wrote {out}")
+
+
+def side_by_side(one: "Answers", other: "Answers", *names: str) -> Table:
+    """One line a figure, a column each under its name."""
+    from trainer import compare as comparing
+
+    rows = table("", *names)
+    for figure, values in comparing.side_by_side(one, other).items():
+        rows.add_row(figure, *values)
+    return rows

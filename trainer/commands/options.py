@@ -1,0 +1,59 @@
+"""Options that several commands share, and what is made of them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trainer.errors import TrainerError
+
+if TYPE_CHECKING:
+    import torch
+
+    from trainer.recipe import Name, Recipe
+
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="Folder of MNIST's four files, plain or .gz. Without it they are fetched and cached."
+    ),
+]
+OtherData = Annotated[bool, typer.Option("--allow-other-data", help="Take files in --data that are not MNIST's.")]
+RecipeName = Annotated[
+    str, typer.Option(metavar="NAME|FILE", help="A shipped recipe (quick, release, lenet5-1998, ...) or a file.")
+]
+Artifacts = Annotated[Path, typer.Option(metavar="DIR", help="Where versions are published.")]
+Runs = Annotated[Path, typer.Option(metavar="DIR", help="Where checkpoints are kept.")]
+Picture = Annotated[Path, typer.Option(metavar="FILE", help="Where the picture is written.")]
+Device = Annotated[str, typer.Option(metavar="cpu|cuda|auto", help="Where to train.")]
+Threads = Annotated[int | None, typer.Option(min=1, metavar="N", help="CPU threads; torch chooses without it.")]
+
+
+def models(recipe: "Recipe", wanted: list[str] | None) -> "list[Name]":
+    """What --model asks for, in the recipe's order; all of the recipe's models without it.
+
+    Raises:
+        TrainerError: if the recipe has no such model.
+    """
+    for name in wanted or ():
+        if name not in recipe.models:
+            raise TrainerError(f"--model {name}: recipe {recipe.name} has {', '.join(recipe.models)}")
+    return [name for name in recipe.models if not wanted or name in wanted]
+
+
+def device(name: str, threads: int | None) -> "torch.device":
+    """What --device names, with torch set to compute on so many --threads.
+
+    Raises:
+        TrainerError: if there is no such device here.
+    """
+    import torch
+
+    if threads:
+        torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)  # numbers near zero, in a trained model's gradients, are slow on a CPU
+    if name not in ("cpu", "cuda", "auto"):
+        raise TrainerError(f"--device {name}: give cpu, cuda or auto")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise TrainerError("--device cuda: torch finds no CUDA device here; give cpu or auto")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")

@@ -1,0 +1,55 @@
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from trainer.commands import options
+from trainer.commands.compare import side_by_side
+from trainer.commands.errors import again, clear_errors
+from trainer.commands.options import Data, Device, OtherData, Runs
+from trainer.console import say
+from trainer.progress import Progress
+
+
+def reproduce(
+    version: Annotated[Path, typer.Argument(metavar="FOLDER", help="A published version, like artifacts/cnn/1.")],
+    artifacts: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where the new version is kept; nowhere without.")
+    ] = None,
+    runs: Runs = Path("runs/reproduce"),
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the checkpoint of a run that was stopped.")
+    ] = False,
+    data: Data = None,
+    allow_other_data: OtherData = False,
+    device: Device = "cpu",
+    threads: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="CPU threads; the version's without it.")
+    ] = None,
+) -> None:
+    """Train a version again from its manifest, and say whether the figures agree; exits with 1 if they do not."""
+    console = Console()
+    with (
+        clear_errors(resume_hint=f"from the last whole epoch with: {again('--resume')}"),
+        tempfile.TemporaryDirectory() as temporary,
+    ):
+        from trainer import job, mnist, published
+        from trainer import reproduce as reproducing
+
+        first = reproducing.original(version)
+        place = options.device(device, threads or first.threads)
+        images = mnist.load(data, other=allow_other_data)
+        reproducing.same_data(first, images)
+        kept = artifacts or Path(temporary)
+        done = job.run(first.recipe, [first.model], images, kept, runs, Progress(console), device=place, resume=resume)
+        old = published.answers(first.root, first.model, first.manifest.version, images)
+        new = published.answers(kept, first.model, done.manifests[0].version, images)
+        console.print("", side_by_side(old, new, "published", "again"), sep="\n")
+        found = reproducing.verdict(old, new, images)
+        say(console, str(found))
+        if artifacts:
+            say(console, f"published {artifacts / new.manifest.name / str(new.manifest.version)}")
+    if not found.agrees:
+        raise typer.Exit(1)

@@ -1,0 +1,52 @@
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from trainer.commands import options
+from trainer.commands.errors import again, clear_errors
+from trainer.commands.options import Artifacts, Data, Device, OtherData, RecipeName, Runs, Threads
+from trainer.console import say
+from trainer.progress import Progress
+
+
+def train(
+    recipe: RecipeName = "quick",
+    model: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this model; may be repeated.")] = None,
+    data: Data = None,
+    allow_other_data: OtherData = False,
+    artifacts: Artifacts = Path("artifacts"),
+    runs: Runs = Path("runs"),
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the checkpoints of a run that was stopped.")
+    ] = False,
+    device: Device = "auto",
+    seed: Annotated[int | None, typer.Option(min=0, metavar="N", help="Instead of the recipe's.")] = None,
+    threads: Threads = None,
+    if_missing: Annotated[
+        bool, typer.Option("--if-missing", help="Do nothing where every model already has a whole version.")
+    ] = False,
+) -> None:
+    """Train a recipe's models and publish the next version of each, if all reach their targets.
+
+    Exits with 1 if a target was missed (nothing is published then) or the loss of a model became no number (the others
+    are published), and with 2 for bad input.
+    """
+    console = Console()
+    with clear_errors(resume_hint=f"from the last whole epoch with: {again('--resume')}"):
+        from trainer import job, mnist
+        from trainer import recipe as recipes
+
+        chosen = recipes.read(recipe, seed)
+        names = options.models(chosen, model)
+        if if_missing and job.present(artifacts, names):
+            say(console, f"{artifacts} already holds {', '.join(names)}: nothing to train")
+            return
+        place = options.device(device, threads)
+        images = mnist.load(data, other=allow_other_data)
+        result = job.run(chosen, names, images, artifacts, runs, Progress(console), device=place, resume=resume)
+        for manifest in result.manifests:
+            say(console, f"published {artifacts / manifest.name / str(manifest.version)}")
+        if result.diverged:
+            raise result.diverged
