@@ -1,4 +1,4 @@
-"""Augmentation of whole batches on the tensor's device: each picture is drawn alone, and all is one grid_sample."""
+"""Augmentation of whole batches on the tensor's device: each picture is drawn alone, all distortion one grid_sample."""
 
 import math
 
@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from trainer.degrade import Degrade
 from trainer.recipe import Augmentation
 
 # Noise is drawn at control points this many pixels apart: far below the smoothness, so nothing is lost by it.
@@ -13,10 +14,10 @@ _SPACING = 3.5
 
 
 class Augment:
-    """Draws a random affine map and elastic field for each picture of a batch and resamples it once.
+    """Draws a random affine map and elastic field for each picture of a batch, resamples it once and degrades some.
 
     Args:
-        settings: how strong each distortion is; all zero leaves pictures as they are.
+        settings: how strong each kind is; all zero leaves pictures as they are.
         generator: where randomness comes from; it must live on the pictures' device.
     """
 
@@ -24,10 +25,14 @@ class Augment:
         self.settings = settings
         self.generator = generator
         self._smooth = _smoothing(settings.smoothness).to(generator.device)
+        self._degrade = Degrade(settings, generator)
 
     def __call__(self, pictures: Tensor) -> Tensor:
-        """Distorted copies of pictures [N, 1, H, W], float32; what comes in from outside the picture is black."""
-        if not self.settings.any:
+        """Copies of pictures [N, 1, 28, 28], float32; what comes in from outside the picture is black."""
+        return self._degrade(self._distort(pictures))
+
+    def _distort(self, pictures: Tensor) -> Tensor:
+        if not self.settings.distorts:
             return pictures
         grid = F.affine_grid(self._affine(len(pictures)), list(pictures.shape), align_corners=False)
         if self.settings.elastic:

@@ -21,6 +21,9 @@ class Examples:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def __add__(self, other: "Examples") -> "Examples":
+        return Examples(torch.cat([self.pictures, other.pictures]), torch.cat([self.labels, other.labels]))
+
     def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Pictures [n, 1, 28, 28], float32 in 0..1, and labels [n], int64, at an index [n]."""
         return self.pictures[index].unsqueeze(1).float() / 255, self.labels[index].long()

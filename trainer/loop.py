@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from trainer import data
+from trainer import data, models
 from trainer.augment import Augment
 from trainer.data import Examples
 from trainer.errors import TrainerError
@@ -38,7 +38,7 @@ class Epoch:
 
 @dataclass
 class Trained:
-    """A trained module, in eval mode, with the story of its training."""
+    """A trained module as it is published, in eval mode, with the story of its training."""
 
     module: nn.Module
     history: list[Epoch] = field(default_factory=list)
@@ -80,7 +80,7 @@ def train(
         run.seconds += time.monotonic() - started
         run.save(checkpoint)
         on_epoch(run.history[-1], run.settings.epochs)
-    return Trained(run.averaged.eval(), run.history, run.seconds)
+    return Trained(models.folded(run.averaged), run.history, run.seconds)
 
 
 class _Run:

@@ -67,12 +67,19 @@ class LeNet5Architecture(_Table):
     """LeNet-5, with ReLU and max pooling, with ReLU and average pooling, or as it was in 1998."""
 
     kind: Literal["lenet5", "lenet5-relu", "lenet5-1998"]
+    batch_norm: bool = Field(default=False, description="while it is trained; folded into the weights at the end")
+
+    @model_validator(mode="after")
+    def _as_in_1998(self) -> "LeNet5Architecture":
+        if self.batch_norm and self.kind == "lenet5-1998":
+            raise PydanticCustomError("batch_norm", "lenet5-1998 has none", {"key": "batch_norm"})
+        return self
 
     def build(self) -> nn.Module:
         """A new module with random weights."""
         if self.kind == "lenet5-1998":
             return models.LeNet5Original()
-        return models.LeNet5(averaged=self.kind == "lenet5-relu")
+        return models.LeNet5(averaged=self.kind == "lenet5-relu", batch_norm=self.batch_norm)
 
 
 Architecture = Annotated[MLPArchitecture | CNNArchitecture | LeNet5Architecture, Field(discriminator="kind")]
@@ -114,11 +121,29 @@ class Augmentation(_Table):
     elastic: float = Field(default=0.0, ge=0, le=10, description="deviation of the displacement, pixels")
     smoothness: float = Field(default=4.0, ge=1, le=14, description="of the elastic field, pixels (sigma)")
     flip: float = Field(default=0.0, ge=0, le=1, description="share of the pictures mirrored left to right")
+    stroke: float = Field(default=0.0, ge=0, le=1, description="pixels wider or narrower on each side")
+    blur: float = Field(default=0.0, ge=0, le=5, description="sigma of a Gaussian, pixels")
+    contrast: float = Field(default=0.0, ge=0, lt=1, description="0.7: ink as faint as 0.3 of its own")
+    noise: float = Field(default=0.0, ge=0, le=1, description="deviation of Gaussian noise, of white")
+    specks: float = Field(default=0.0, ge=0, le=1, description="share of the pixels turned black or white")
+    share: float = Field(
+        default=0.15, gt=0, le=1, description="of the pictures, on which each of stroke to specks falls"
+    )
+
+    @property
+    def distorts(self) -> bool:
+        """Whether pictures are bent or moved."""
+        return any((self.rotation, self.scaling, self.shift, self.shear, self.elastic, self.flip))
+
+    @property
+    def degrades(self) -> bool:
+        """Whether pictures are made worse where they are."""
+        return any((self.stroke, self.blur, self.contrast, self.noise, self.specks))
 
     @property
     def any(self) -> bool:
         """Whether there is anything to do."""
-        return any((self.rotation, self.scaling, self.shift, self.shear, self.elastic, self.flip))
+        return self.distorts or self.degrades
 
 
 class ModelRecipe(_Table):
@@ -172,6 +197,7 @@ class Recipe(_Table):
         default=5000, ge=10, description="training pictures set aside; every choice is made on them"
     )
     sampling: Sampling = Sampling()
+    drawn: int = Field(default=0, ge=0, le=60_000, description="digits drawn as strokes, beside the training pictures")
     vote: Vote = Vote()
     models: dict[Name, ModelRecipe] = Field(min_length=1)
 

@@ -5,7 +5,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trainer import data
+from trainer import data, strokes
 from trainer.data import Examples
 from trainer.errors import TrainerError
 from trainer.mnist import Mnist
@@ -24,14 +24,15 @@ def parts(labels: NDArray[np.uint8], recipe: Recipe) -> tuple[Tensor, Tensor]:
 
 
 def split(mnist: Mnist, recipe: Recipe, device: torch.device) -> tuple[Examples, Examples, Tensor]:
-    """The training and the validation part on a device, and the validation part's indices.
+    """The training part, with the recipe's drawn digits, and the validation part on a device; the latter's indices.
 
     Raises:
         TrainerError: as `parts` does.
     """
     pictures = data.examples(mnist.training_pictures, mnist.training_labels, device)
     training, validation = parts(mnist.training_labels, recipe)
-    return pictures.take(training.to(device)), pictures.take(validation.to(device)), validation
+    drawn = data.examples(*strokes.draw(recipe.drawn, recipe.seed), device)
+    return pictures.take(training.to(device)) + drawn, pictures.take(validation.to(device)), validation
 
 
 def sample(labels: NDArray[np.uint8], sampling: Sampling, seed: int) -> NDArray[np.int64]:

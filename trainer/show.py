@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from trainer import canvas, sampling
+from trainer import canvas, sampling, strokes
 from trainer.augment import Augment
 from trainer.mnist import Mnist
 from trainer.recipe import Recipe
@@ -13,24 +13,28 @@ _DRAWS = 2
 
 
 def counts(mnist: Mnist, recipe: Recipe) -> dict[str, NDArray[np.int64]]:
-    """Pictures of each label, [10], in the training part as the recipe samples it, the validation and the test part."""
+    """Pictures of each label, [10], by part: training as the recipe samples it, drawn digits, validation and test."""
     training, validation = sampling.parts(mnist.training_labels, recipe)
     parts = {
         "training": mnist.training_labels[training.numpy()],
+        "drawn": strokes.draw(recipe.drawn, recipe.seed)[1],
         "validation": mnist.training_labels[validation.numpy()],
         "test": mnist.test_labels,
     }
-    return {name: np.bincount(labels, minlength=10) for name, labels in parts.items()}
+    return {name: np.bincount(labels, minlength=10) for name, labels in parts.items() if len(labels)}
 
 
 def grid(mnist: Mnist, recipe: Recipe) -> bytes:
-    """The first training digit of each label as a PNG, and below it two draws of each model's augmentation."""
+    """A PNG of the first training digit of each label, drawn ones, and two draws of each model's augmentation."""
     labels = mnist.training_labels
     first = [int(np.flatnonzero(labels == label)[0]) for label in np.unique(labels)]
     raw = mnist.training_pictures[first]
     pictures = torch.from_numpy(raw)[:, None].float() / 255
     generator = torch.Generator().manual_seed(recipe.seed)
     rows = {"as it is": raw}
+    if recipe.drawn:
+        drawn, drawn_labels = strokes.draw(recipe.drawn, recipe.seed)
+        rows["drawn"] = drawn[[int(np.flatnonzero(drawn_labels == label)[0]) for label in np.unique(drawn_labels)]]
     for name, settings in recipe.models.items():
         augment = Augment(settings.augmentation, generator)
         for draw in range(_DRAWS if settings.augmentation.any else 1):

@@ -1,5 +1,7 @@
 """The networks' sizes and shapes, and that they can be published."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -13,6 +15,7 @@ NETWORKS: dict[str, nn.Module] = {
     "cnn-dense": models.CNN([[8], [16]], 0.1, (32,)),
     "lenet5": models.LeNet5(),
     "lenet5-relu": models.LeNet5(averaged=True),
+    "lenet5-batch-norm": models.LeNet5(batch_norm=True),
     "lenet5-1998": models.LeNet5Original(),
 }
 
@@ -24,6 +27,25 @@ def test_parameters() -> None:
     assert models.parameters(models.CNN([[8]], 0, (32,))) == 8 * 9 + 16 + 8 * 14 * 14 * 32 + 32 + 330
     assert models.parameters(models.LeNet5Original()) == 60_000 + 850
     assert models.parameters(models.MLP([1024, 1024], 0.1)) == 784 * 1024 + 1024 * 1024 + 4 * 1024 + 10_250
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_folded(name: str) -> None:
+    """A network without its batch norms and dropout gives the logits that it gave with them, and is left as it was."""
+    network = copy.deepcopy(NETWORKS[name]).train()
+    for _ in range(3):  # running means and variances that are not those of a new layer
+        network(torch.rand(16, 1, 28, 28))
+    folded = models.folded(network)
+    assert not any(isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d | nn.Dropout) for layer in folded.modules())
+    assert network.training
+    assert not folded.training
+    pictures = torch.rand(4, 1, 28, 28)
+    assert torch.allclose(folded(pictures), network.eval()(pictures), atol=1e-5)
+
+
+def test_batch_norm_adds_no_parameters() -> None:
+    """LeNet-5 trained with batch norm is published with its classic 61,706 parameters."""
+    assert models.parameters(models.folded(models.LeNet5(batch_norm=True))) == 61_706
 
 
 def test_original_layer_by_layer() -> None:

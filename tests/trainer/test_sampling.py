@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from tests.trainer.conftest import OTHER, TINY, cli
-from trainer import recipe, sampling
+from tests.trainer.conftest import DATA, OTHER, TINY, cli
+from trainer import mnist, recipe, sampling, strokes
 from trainer.errors import TrainerError
 from trainer.recipe import Sampling
 
@@ -46,6 +47,20 @@ def test_more_than_a_class_holds(way: Sampling, message: str) -> None:
     """A sample larger than a class is refused by its key, with what is allowed."""
     with pytest.raises(TrainerError, match=message):
         sampling.sample(LABELS, way, 1)
+
+
+def test_drawn() -> None:
+    """Drawn digits join the training part on the recipe's seed, whole as it was; none is in the validation part."""
+    plain = recipe.read(str(TINY))
+    images = mnist.load(DATA, other=True)
+    device = torch.device("cpu")
+    alone, held, _ = sampling.split(images, plain, device)
+    joined, still, _ = sampling.split(images, plain.model_copy(update={"drawn": 20}), device)
+    pictures, labels = strokes.draw(20, plain.seed)
+    assert torch.equal(joined.pictures[: len(alone)], alone.pictures)
+    assert torch.equal(joined.pictures[len(alone) :], torch.from_numpy(pictures))
+    assert joined.labels[len(alone) :].tolist() == labels.tolist()
+    assert torch.equal(still.pictures, held.pictures)
 
 
 def test_validation_is_not_sampled() -> None:
