@@ -12,10 +12,10 @@ ARGS      ?=
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install serve train test lint bench clean
+.PHONY: help install serve train test lint bench bench-training clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 install: .venv/serve.installed .venv/train.installed .venv/tune.installed ## install the service and the trainer into .venv
 
@@ -35,6 +35,9 @@ lint: .venv/serve.installed .venv/train.installed .venv/tune.installed .venv/lin
 
 bench: .venv/serve.installed .venv/test.installed ## measure the service beside a no-op upload
 	@$(BIN)/python -m benchmarks.serving
+
+bench-training: .venv/serve.installed .venv/train.installed .venv/test.installed ## measure training to 99 % beside pytorch/examples' loop, and where its time goes
+	@$(BIN)/python -m benchmarks.training $(ARGS)
 
 clean: ## remove .venv and caches
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache *.egg-info

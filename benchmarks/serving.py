@@ -28,12 +28,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 from fastapi import FastAPI, UploadFile
 from PIL import Image
+
+from benchmarks.machine import hardware, versions
 
 ROOT = Path(__file__).parent.parent
 CLIENTS = (1, 32)
@@ -147,16 +148,6 @@ def table(cells: dict[tuple[str, int], Cell], floor: str) -> list[str]:
     return rows
 
 
-def hardware() -> str:
-    """The processor and how many cores of it there are."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else 'unknown processor'}, {os.cpu_count()} cores"
-
-
 def free_ports(count: int) -> list[int]:
     """Ports that nobody listens on."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
@@ -193,8 +184,7 @@ def main() -> int:
     print(*table(cells, floor.name), sep="\n")
     requests = sum(len(cell.latencies) for cell in cells.values())
     print(f"\n{told.rounds} rounds of {told.seconds:g} s each, n = {requests:,} requests of a 28x28 PNG; {hardware()};")
-    packages = ", ".join(f"{package} {version(package)}" for package in ("torch", "fastapi", "uvicorn"))
-    print(f"Python {'.'.join(map(str, sys.version_info[:3]))}, {packages}; load average before: {load:.1f}")
+    print(f"{versions('torch', 'fastapi', 'uvicorn')}; load average before: {load:.1f}")
     return int(any(cell.errors for cell in cells.values()))
 
 

@@ -1,0 +1,21 @@
+"""What a benchmark ran on, as its figures must say."""
+
+import os
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+
+def hardware() -> str:
+    """The processor and how many cores of it there are."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else 'unknown processor'}, {os.cpu_count()} cores"
+
+
+def versions(*packages: str) -> str:
+    """Python's version and those of packages."""
+    return ", ".join([f"Python {sys.version.split()[0]}", *(f"{package} {version(package)}" for package in packages)])
