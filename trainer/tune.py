@@ -32,7 +32,7 @@ def study(base: Recipe, model: Name, training: Examples, name: str, storage: str
     Raises:
         TrainerError: if the study is of another recipe or of other data, or the storage cannot be opened.
     """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # Ctrl-C is no failure to print a stack of
     found = optuna.create_study(
         storage=_storage(storage),
         study_name=name,
