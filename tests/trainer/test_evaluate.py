@@ -77,10 +77,10 @@ def test_temperature_is_the_best() -> None:
 
 
 def test_vote_weight() -> None:
-    """A weight is one over the smoothed error rate: finite without errors, half at twice the errors."""
-    assert evaluate.vote_weight(0, 98) == 100
-    assert evaluate.vote_weight(1, 98) == 50
-    assert evaluate.vote_weight(49, 4998) == 100
+    """A weight is one at one percent of errors, a quarter at twice the errors, and finite without any."""
+    assert evaluate.vote_weight(0, 98) == pytest.approx(1)
+    assert evaluate.vote_weight(1, 98) == pytest.approx(1 / 4)
+    assert evaluate.vote_weight(49, 4998) == pytest.approx(1)
 
 
 def test_vote() -> None:
