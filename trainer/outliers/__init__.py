@@ -1,20 +1,16 @@
 """Pictures that are not one digit, of as many kinds as can be drawn: what a gate learns to refuse.
 
-They are laid out as MNIST's digits are, as the service's imaging lays out whatever it is sent. No kind holds what a person
-would read as a digit: `sheet` shows them, to be looked at after every change.
+They are laid out as MNIST's digits are, as the service's imaging lays out whatever it is sent. No kind holds what a
+person would read as a digit: `sheet` shows them, to be looked at after every change.
 """
 
-from collections.abc import Callable
-from functools import partial
-
 import numpy as np
-from numpy.random import Generator
 
 from trainer import canvas
 from trainer.layout import SIDE, Bytes
 from trainer.outliers import doodles, handwritten, objects, rendered, spoilt, textures
 from trainer.outliers.mix import Draw
-from trainer.outliers.spoilt import Digits
+from trainer.outliers.spoilt import Digits, Make
 
 # Each kind's share, relative, and what draws it. Letters have the most: they are what a digit is taken for.
 _ALONE: dict[str, tuple[float, Draw]] = {
@@ -35,12 +31,12 @@ _ALONE: dict[str, tuple[float, Draw]] = {
     "patches": (3, textures.patches),
     "specks": (1, textures.specks),
 }
-_OF_DIGITS: dict[str, tuple[float, Callable[[int, Generator, Digits], Bytes]]] = {
-    "strips": (7, spoilt.strips),
-    "parts": (3, spoilt.parts),
+_OF_DIGITS: dict[str, tuple[float, Make]] = {
+    "strips": (8, spoilt.strips),
+    "parts": (2, spoilt.parts),
     "heaps": (2, spoilt.heaps),
     "crossed out": (2, spoilt.crossed_out),
-    "turned": (3, spoilt.turned),
+    "turned": (2, spoilt.turned),
 }
 KINDS = (*_ALONE, *_OF_DIGITS)  # names
 
@@ -80,4 +76,8 @@ def sheet(seed: int, digits: Bytes, labels: Bytes, columns: int = 16) -> bytes:
 
 def _draws(digits: Digits) -> dict[str, tuple[float, Draw]]:
     """Every kind's share and what draws it, by name in the order of KINDS."""
-    return _ALONE | {name: (share, partial(make, digits=digits)) for name, (share, make) in _OF_DIGITS.items()}
+    return _ALONE | {name: (share, _made_of(digits, make)) for name, (share, make) in _OF_DIGITS.items()}
+
+
+def _made_of(digits: Digits, make: Make) -> Draw:
+    return lambda count, generator: make(count, generator, digits)

@@ -1,9 +1,20 @@
-"""How letters, symbols and small drawings are written, as strokes that `trainer.pen` reads; no digit's twin is among them.
+"""How letters, symbols and drawings are written, as strokes that `trainer.pen` reads; no digit's twin is among them.
 
 Left out as twins, since many a hand writes the digit so:
-O o О (0), I without bars, l | / (1), Z z (2), З Э ζ (3), Ч and u-shaped y (4), S s Б (5), b Ь σ (6), ¬ (7), δ (8), g q with
-a straight or curled tail (9). Kept in the forms that no digit has: I between two long bars, Z with a bar, Q and q with a
-tail that crosses, i and j with dots, B and D with a stem that sticks out, y with straight arms, θ with a level bar.
+
+- 0: O o О and plain rings
+- 1: I without bars, l | / and a looped l, which a thick pen fills
+- 2: Z z
+- 3: З Э ζ }
+- 4: Ч Ц and a y like a u
+- 5: S s Б
+- 6: b Ь σ
+- 7: ¬ ↗
+- 8: δ and an f of two loops
+- 9: g q with a straight or curled tail
+
+Kept in the forms that no digit has: I between two long bars, Z with a bar, q with a tail that crosses, Q with one that
+sticks out, i and j with dots, B and D with a stem that sticks out, y with straight arms, θ with a level bar.
 """
 
 from trainer.pen import Hand
@@ -70,7 +81,6 @@ LATIN = (
     ("2,60 56,52 46,16 20,10 0,56 18,96 60,84",),  # e
     ("0,70 40,50 36,10 14,14 12,80 36,96 72,72",),
     ("58,14 40,0 24,16 22,100", "0,42 52,40"),  # f
-    ("20,60 50,20 36,0 24,20 20,120 6,140 2,110 40,70",),
     ("0,0 0,100", "0,62 22,44 44,56 46,100"),  # h
     ("0,70 24,10 10,0 4,30 0,100! 4,66 28,50 40,70 44,96 58,92",),
     ("0,44 0,92 12,100", "-4,4 4,10", "-2,8 4,4"),  # i with a dot
@@ -126,7 +136,6 @@ GREEK_CYRILLIC = (
     ("0,0 0,100! 60,0! 60,100",),  # И
     ("0,20 0,110! 60,20! 60,110", "16,-6 30,6 46,-6"),  # Й
     ("0,100 14,80 20,4! 60,4! 60,100",),  # Л
-    ("0,0 0,98! 56,98! 56,0", "56,98 68,98! 68,124"),  # Ц
     ("0,0 0,98! 84,98! 84,0", "42,0 42,98"),  # Ш
     ("0,0 0,92! 84,92! 84,0", "42,0 42,92", "84,92 96,92! 96,116"),  # Щ
     ("0,0 0,100! 30,96 38,72 26,52 0,50", "66,0 66,100"),  # Ы
@@ -153,14 +162,12 @@ SYMBOLS = (
     ("34,0 0,0! 0,100! 34,100",),  # [
     ("0,0 34,0! 34,100! 0,100",),  # ]
     ("40,0 22,8 24,40 0,50! 24,60 22,92 40,100",),  # {
-    ("0,0 18,8 16,40 40,50! 16,60 18,92 0,100",),  # }
     ("70,0 0,40! 70,84",),  # <
     ("0,0 70,40! 0,84",),  # >
     ("0,50 100,50", "66,20 100,50! 66,80"),  # arrows
     ("100,50 0,50", "34,20 0,50! 34,80"),
     ("50,100 50,0", "16,36 50,0! 84,36"),
     ("50,0 50,100", "16,64 50,100! 84,64"),
-    ("0,100 90,0", "44,-4 90,0! 92,48"),
     ("0,50 110,50", "24,24 0,50! 24,76", "86,24 110,50! 86,76"),
     ("50,28 34,2 6,6 4,36 50,96! 96,36 94,6 66,2 50,28",),  # heart
     ("50,28 26,0 0,20 10,54 48,100! 92,52 102,18 76,0 50,28", "20,110 80,110"),

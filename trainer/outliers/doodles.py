@@ -23,7 +23,7 @@ def _curves(strokes: int, points: int, count: int, generator: Generator) -> Byte
     """Smooth strokes that wander about a box."""
     path = _template(strokes, points)
     steps = generator.normal(0, 1, (count, strokes, points, 2)).cumsum(axis=2)
-    places = generator.uniform(0, 100, (count, strokes, points, 2)) + 25 * generator.random((count, 1, 1, 1)) * steps
+    places = generator.uniform(0, 100, (count, strokes, points, 2)) + 12 * generator.random((count, 1, 1, 1)) * steps
     return pen.trace((path.basis @ places.reshape(count, -1, 2)).astype(np.float32), path.starts, generator, THIN)
 
 
@@ -74,7 +74,7 @@ def _loops(count: int, generator: Generator) -> Bytes:
 def _rosettes(count: int, generator: Generator) -> Bytes:
     """Closed curves of many lobes and crossings, as a spirograph's."""
     t = _along(120) * 2 * np.pi
-    fast = generator.choice([3, 4, 5, 6], (count, 1)) * generator.choice([-1, 1], (count, 1))
+    fast = generator.choice([-5, -4, -3, -2, 4, 5, 6], (count, 1))  # of two lobes it would be an 8
     reach = _column(15, 45, count, generator)
     x, y = 40 * np.cos(t) + reach * np.cos(fast * t), 40 * np.sin(t) + reach * np.sin(fast * t)
     return _smooth(x.astype(np.float32), y.astype(np.float32), generator)
@@ -90,7 +90,7 @@ def _zigzags(corners: int, count: int, generator: Generator) -> Bytes:
 def _hatching(lines: int, crossed: bool, count: int, generator: Generator) -> Bytes:
     """Parallel lines, some crossed by others."""
     across = np.linspace(0, 100, lines) + generator.uniform(-6, 6, (count, lines))
-    ends = generator.uniform(-16, 16, (count, lines, 2)) + [0, 100]
+    ends = generator.uniform([-16, 84], [16, 116], (count, lines, 2))
     first = np.stack([np.repeat(across[..., None], 2, axis=2), ends], axis=3)
     second = first[:, ::-1, :, ::-1] + generator.uniform(-6, 6, (count, 1, 1, 1))
     corners = np.concatenate([first, second], axis=1) if crossed else first
@@ -105,7 +105,7 @@ def _chaos(lines: int, count: int, generator: Generator) -> Bytes:
 
 
 def _polygons(corners: int, rays: int, count: int, generator: Generator) -> Bytes:
-    """Closed polygons about as wide as high, since a narrow box is a 0; some with lines from corner to corner."""
+    """Closed polygons with lines from corner to corner; without them all but a triangle come near a 0."""
     angles = np.arange(corners) / corners + generator.uniform(-0.2, 0.2, (count, corners)) / corners
     radius = generator.uniform(36, 50, (count, corners))
     ring = np.stack([radius * np.cos(2 * np.pi * angles), radius * np.sin(2 * np.pi * angles)], axis=2)
@@ -118,9 +118,8 @@ def _polygons(corners: int, rays: int, count: int, generator: Generator) -> Byte
 def _circles(circles: int, spread: float, count: int, generator: Generator) -> Bytes:
     """Circles around one centre, or side by side: one above another they would be an 8."""
     t = _along(24)[0] * 2 * np.pi
-    radius = (
-        generator.uniform(14, 50, (count, circles, 1)) * np.linspace(1, 0.45 if not spread else 1, circles)[:, None]
-    )
+    shrink = np.linspace(1, 1 if spread else 0.2, circles)[:, None]
+    radius = generator.uniform(14 if spread else 46, 50, (count, circles, 1)) * shrink
     middle = (np.arange(circles) * spread)[:, None] * np.array([1, 0.2]) + generator.uniform(-4, 4, (count, circles, 2))
     x = middle[..., :1] + radius * np.cos(t)
     y = middle[..., 1:] + radius * np.sin(t)
@@ -129,16 +128,16 @@ def _circles(circles: int, spread: float, count: int, generator: Generator) -> B
 
 
 curves = mixed(
-    [partial(_curves, strokes, points) for strokes, points in ((1, 8), (1, 11), (1, 15), (2, 6), (3, 4), (4, 4))]
+    [partial(_curves, strokes, points) for strokes, points in ((1, 11), (1, 15), (1, 20), (2, 7), (3, 6), (4, 5))]
 )
 scribbles = mixed(
     [_spirals, _loops, _loops, _rosettes]
-    + [partial(_zigzags, corners) for corners in (7, 10, 14, 20)]
+    + [partial(_zigzags, corners) for corners in (9, 12, 16, 22)]
     + [partial(_hatching, lines, False) for lines in (3, 5, 7)]
 )
 figures = mixed(
     [partial(_hatching, lines, True) for lines in (2, 3, 4)]
-    + [partial(_chaos, lines) for lines in (4, 6, 9)]
-    + [partial(_polygons, corners, rays) for corners, rays in ((3, 0), (5, 0), (6, 0), (4, 2), (5, 5), (6, 3), (8, 4))]
+    + [partial(_chaos, lines) for lines in (5, 7, 10)]
+    + [partial(_polygons, corners, rays) for corners, rays in ((3, 0), (3, 0), (4, 2), (5, 5), (6, 3), (8, 4))]
     + [partial(_circles, circles, spread) for circles, spread in ((3, 0), (4, 0), (2, 60), (3, 50), (4, 40))]
 )

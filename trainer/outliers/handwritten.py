@@ -2,7 +2,10 @@
 
 from functools import partial
 
+from numpy.random import Generator
+
 from trainer import pen
+from trainer.layout import Bytes
 from trainer.outliers import alphabet
 from trainer.outliers.mix import Draw, mixed
 
@@ -11,7 +14,7 @@ def _written(forms: tuple[tuple[str, ...], ...], hand: pen.Hand) -> Draw:
     return mixed([partial(_write, form, hand) for form in forms])
 
 
-def _write(form: tuple[str, ...], hand: pen.Hand, count: int, generator: pen.Generator) -> pen.Bytes:
+def _write(form: tuple[str, ...], hand: pen.Hand, count: int, generator: Generator) -> Bytes:
     return pen.write(form, count, generator, hand)
 
 

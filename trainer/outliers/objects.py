@@ -1,6 +1,7 @@
-"""Silhouettes: clothes and things, each of a few filled outlines in grays of their own with folds, seams and patterns."""
+"""Silhouettes: clothes and things, each of a few filled outlines in grays of their own, with folds and patterns."""
 
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 from numpy.random import Generator
@@ -17,7 +18,8 @@ _CLOTHES = (
     ("30,0 40,6 60,6 70,0! 100,18! 90,40! 76,32! 78,100! 22,100! 24,32! 10,40! 0,18! 30,0",),  # T-shirt
     ("32,0 50,8 68,0! 84,10! 100,92! 84,96! 74,36! 76,100! 24,100! 26,36! 16,96! 0,92! 16,10! 32,0",),  # pullover
     (
-        "34,0 50,10! 66,0! 86,12! 98,90! 84,92! 76,40! 80,104! 52,104! 50,20! 48,104! 20,104! 24,40! 16,92! 2,90! 14,12! 34,0",
+        "34,0 50,10! 66,0! 86,12! 98,90! 84,92! 76,40! 80,104! 52,104! 50,20! 48,104! 20,104! 24,40! "
+        "16,92! 2,90! 14,12! 34,0",
     ),
     ("40,0 60,0! 62,16! 56,36 60,50 80,100! 20,100! 40,50 44,36 38,16! 40,0",),  # dress
     ("38,0 44,10! 56,10! 62,0! 66,30! 60,44! 70,100! 30,100! 40,44! 34,30! 38,0",),
@@ -64,7 +66,8 @@ _THINGS = (
     ("20,0 32,0! 32,46! 78,46! 78,100! 68,100! 68,58! 32,58! 32,100! 20,100! 20,0",),  # chair
     ("50,0 30,8 24,30 30,46! 0,66! 0,110! 100,110! 100,66! 70,46! 76,30 70,8 50,0",),  # bust
     (
-        "36,20 18,16 4,40! 20,46 30,60 20,90! 34,92! 44,66 90,64! 96,94! 110,94! 108,50 120,30! 112,26 96,44 54,42 36,20",
+        "36,20 18,16 4,40! 20,46 30,60 20,90! 34,92! 44,66 90,64! 96,94! 110,94! 108,50 "
+        "120,30! 112,26 96,44 54,42 36,20",
     ),  # dog
     ("30,30 24,0! 44,16! 64,16! 84,0! 78,30 84,60 54,76 24,60 30,30",),  # cat
     ("0,40 30,34! 60,0! 72,0! 58,36 100,36! 112,20! 120,20! 114,46 58,52! 70,90! 58,90! 30,50 0,40",),  # plane
@@ -113,7 +116,8 @@ def _shading(count: int, generator: Generator) -> Floats:
     stripes = np.where(np.sin(2 * np.pi * place) > 0, 0, generator.uniform(0.2, 0.7, (count, 1)))
     stripes *= generator.random((count, 1)) < 0.2
     print_ = np.where(generator.random((count, 1, 1)) < 0.5, stripes[:, :, None], stripes[:, None, :])
-    return ((1 + strength * folds) * (1 - print_)).astype(np.float32)
+    shading: Floats = ((1 + strength * folds) * (1 - print_)).astype(np.float32)
+    return shading
 
 
 def _filled(line: Floats, ends: list[int], shade: Floats, generator: Generator) -> Bytes:
@@ -126,18 +130,20 @@ def _filled(line: Floats, ends: list[int], shade: Floats, generator: Generator) 
     draw = ImageDraw.Draw(sheet)
     gray = generator.uniform(110, 255)
     seam = generator.random() < 0.5
-    for first, last in zip(ends, ends[1:], strict=False):
+    for first, last in pairwise(ends):
         outline = [tuple(point) for point in placed[first:last].tolist()]
         draw.polygon(outline, round(gray))
         if seam:
             draw.line([*outline, outline[0]], round(gray * 0.6), 3)
         gray = generator.uniform(60, 255)
-    return np.rint(np.asarray(sheet) * shade).clip(0, 255).astype(np.uint8)
+    filled: Bytes = np.rint(np.asarray(sheet) * shade).clip(0, 255).astype(np.uint8)
+    return filled
 
 
 def _shrunk(shape: Bytes) -> Bytes:
     """Means of squares of pixels: [112, 112] to [28, 28]."""
-    return np.rint(shape.reshape(SIDE, _SCALE, SIDE, _SCALE).mean(axis=(1, 3))).astype(np.uint8)
+    shrunk: Bytes = np.rint(shape.reshape(SIDE, _SCALE, SIDE, _SCALE).mean(axis=(1, 3))).astype(np.uint8)
+    return shrunk
 
 
 def _some(outlines: tuple[tuple[str, ...], ...]) -> Draw:
@@ -151,10 +157,10 @@ things = _some(_THINGS)
 def blobs(count: int, generator: Generator) -> Bytes:
     """Smooth closed outlines of many bulges, filled: not as narrow as a 1."""
     angle = np.linspace(0, 2 * np.pi, 48)
-    orders = np.arange(2, 7)[:, None, None]
+    orders = np.arange(3, 8)[:, None, None]  # of the second order it would be a rod
     bulges = generator.normal(size=(5, count, 1)) * np.cos(orders * angle + generator.uniform(0, 6.3, (5, count, 1)))
     radius = 50 * np.exp(generator.uniform(0.05, 0.35, (count, 1)) * bulges.sum(axis=0) / 1.5)
-    narrow = generator.uniform(0.6, 1, (count, 1))
+    narrow = generator.uniform(0.7, 1, (count, 1))
     lines = np.stack([narrow * radius * np.cos(angle), radius * np.sin(angle)], axis=2).astype(np.float32)
     return laid_out(
         _filled(line, [0, 48], shade, generator) for line, shade in zip(lines, _shading(count, generator), strict=True)

@@ -23,18 +23,21 @@ def _span(first: str, last: str) -> str:
     return "".join(map(chr, range(ord(first), ord(last) + 1)))
 
 
-# What some font or hand draws as it draws a digit: letters, and of symbols bars (1), rings and slashed rings (0), corners
-# open to the lower left (7), quotation marks (9), the planets' signs (4 and 5).
+# What some font or hand draws as it draws a digit: letters, and of symbols bars and brackets (1), rings and slashed
+# rings (0), corners open to the lower left (7), quotation marks (9), the planets' signs (4 and 5).
 _TWINS = {
-    *"OoQISsZzlijbgqΟοΙΖζιςσόδθϑΘОоЗзЧчБбЬьЪъЭэгдвıȷ𝛛𝜕𝝏𝞉𝟃∂",
-    *"|!/\\'`,.:;¦¬∣∕∖∘∫○◯◦⚪⊘⊙⊚∅◌☉⚬⚆⚇♃♄♭♮↿↾⇂⇃↰↴∋∍❘❙❚◎⊸⚲❍☌☍¿↯☇☈⚡▮▯≀◜◝◞◟´¸°ºᵒ",
+    *"OoQISsZzlijbgqΟοΙΖζιςσόδθϑΘОоЗзЧчБбЬьЪъЭэгдвıцȷ𝛛𝜕𝝏𝞉𝟃∂",
+    *"()}|!/\\'`,.:;¦¬∣∕∖∘∫○◯◦⚪⊘⊙⊚∅◌☉⚬⚆⚇♃♄♭♮↿↾⇂⇃↰↴∋∍❘❙❚◎⊸⚲❍☌☍¿↯☇☈⚡▮▯↗➚⬈⇗➹♩♪↥❨❩❪❫❬❭⟮⟯¡◊≀◜◝◞◟´¸°ºᵒ",
 }
 
 # A group is chosen first, then one of its glyphs in one of the fonts: Latin is not lost among a thousand others.
 _LETTERS = (
-    (string.ascii_uppercase, string.ascii_lowercase)
-    + (_span("Α", "ω"), _span("А", "я"), _span("\U0001d400", "\U0001d7cb"))
-)  # fmt: skip
+    string.ascii_uppercase,
+    string.ascii_lowercase,
+    _span("Α", "ω"),
+    _span("А", "я"),
+    _span("\U0001d400", "\U0001d7cb"),  # italic, script, Fraktur, double-struck
+)
 _SYMBOLS = (
     string.punctuation,
     _span("¡", "¿") + _span("₠", "₿") + _span("❡", "❵") + _span("✁", "❗"),
@@ -89,7 +92,7 @@ def _glyphs(group: str) -> tuple[list[Path], str]:
 
 def _is_no_twin(text: str) -> bool:
     # A decorated or accented letter is as much a twin as the plain one.
-    return unicodedata.category(text)[0] in "LPS" and unicodedata.normalize("NFKD", text)[0] not in _TWINS
+    return unicodedata.category(text)[0] in "LPS" and not {text, unicodedata.normalize("NFKD", text)[0]} & _TWINS
 
 
 def _has(font: Path, codes: frozenset[int], text: str) -> bool:
