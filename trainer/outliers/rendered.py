@@ -27,7 +27,7 @@ def _span(first: str, last: str) -> str:
 # rings (0), corners open to the lower left (7), quotation marks (9), the planets' signs (4 and 5).
 _TWINS = {
     *"OoQISsZzlijbgqΟοΙΖζιςσόδθϑΘОоЗзЧчБбЬьЪъЭэгдвıцȷ𝛛𝜕𝝏𝞉𝟃∂",
-    *"()}|!/\\'`,.:;¦¬∣∕∖∘∫○◯◦⚪⊘⊙⊚∅◌☉⚬⚆⚇♃♄♭♮↿↾⇂⇃↰↴∋∍❘❙❚◎⊸⚲❍☌☍¿↯☇☈⚡▮▯↗➚⬈⇗➹♩♪↥❨❩❪❫❬❭⟮⟯¡◊≀◜◝◞◟´¸°ºᵒ",
+    *"()[]{}|!/\\'`,.:;¦¬∣∕∖∘∫○◯◦⚪⊘⊙⊚∅◌☉⚬⚆⚇♃♄♭♮↿↾⇂⇃↰↴∋∍❘❙❚◎⊸⚲❍☌☍¿↯☇☈⚡▮▯↗➚⬈⇗➹♩♪↥❨❩❪❫❬❭⟮⟯¡◊▢⥀⥁↺↻⟲⟳∥∃∄❲❳❴❵❰❱≀◜◝◞◟´¸°ºᵒ",
 }
 
 # A group is chosen first, then one of its glyphs in one of the fonts: Latin is not lost among a thousand others.
