@@ -13,7 +13,8 @@ Left out as twins, since many a hand writes the digit so:
 - 8: δ and an f of two loops
 - 9: g q
 
-Kept in the forms that no digit has: I between two long bars, Z with a bar, Q with a tail that sticks out, i and j with dots, B and D with a stem that sticks out, y with straight arms, θ with a level bar.
+Kept in the forms that no digit has: I between two long bars, Z with a bar, Q with a tail that sticks out, i and j with
+dots, B and D with a stem that sticks out, y with straight arms, θ with a level bar.
 """
 
 from trainer.pen import Hand
