@@ -128,7 +128,7 @@ def _filled(line: Floats, ends: list[int], shade: Floats, generator: Generator) 
     placed = (line - (low + high) / 2) * (0.96 * SIDE * _SCALE / (high - low).max()) + SIDE * _SCALE / 2
     sheet = Image.new("L", (SIDE * _SCALE, SIDE * _SCALE))
     draw = ImageDraw.Draw(sheet)
-    gray = generator.uniform(110, 255)
+    gray = min(255.0, generator.uniform(110, 400))  # half are as black as ink
     seam = generator.random() < 0.5
     for first, last in pairwise(ends):
         outline = [tuple(point) for point in placed[first:last].tolist()]
