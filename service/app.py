@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -54,6 +55,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.openapi = lambda: describe(plain())  # type: ignore[method-assign]
     app.exception_handler(ServiceError)(_service_error)
     app.exception_handler(HTTPException)(_http_exception)
+    app.exception_handler(RequestValidationError)(_wrong_parameter)
     app.exception_handler(ClientDisconnect)(_client_gone)
     return app
 
@@ -67,6 +69,11 @@ async def _http_exception(request: Request, error: HTTPException) -> Response:
     known: dict[int, type[ServiceError]] = {404: NotFound, 405: MethodNotAllowed, 413: BodyTooLarge}
     row = known.get(error.status_code, BadRequest if error.status_code < 500 else ServiceError)
     return problem(row(), request.state.request_id, error.headers)
+
+
+async def _wrong_parameter(request: Request, error: RequestValidationError) -> Response:
+    wrong = "; ".join(f"{part['loc'][-1]}={part['input']!r}: {part['msg']}" for part in error.errors())
+    return await _service_error(request, BadRequest(f"{wrong}. /docs shows what each parameter takes."))
 
 
 async def _client_gone(_request: Request, _error: Exception) -> Response:

@@ -6,6 +6,8 @@ from pydantic import BaseModel, Field
 
 from registry.manifest import Manifest
 from registry.rules import Rule
+from service.imaging.ground import Polarity
+from service.imaging.steps import Step, Turn
 
 
 class Vote(BaseModel):
@@ -42,6 +44,29 @@ class Receipt(BaseModel):
     device: str = Field(examples=["cpu"])
 
 
+class Place(BaseModel):
+    """A rectangle in pixels of the upload once it stands upright, as browsers show it."""
+
+    left: int = Field(ge=0, examples=[412])
+    top: int = Field(ge=0, examples=[388])
+    width: int = Field(ge=1, examples=[310])
+    height: int = Field(ge=1, examples=[502])
+
+
+class Look(BaseModel):
+    """How the picture was read."""
+
+    picture: str = Field(
+        description="the 28x28 that the models saw, a PNG as a data URI", examples=["data:image/png;base64,…"]
+    )
+    box: Place = Field(description="where the digit is in the upload, once that stands upright")
+    polarity: Polarity = Field(examples=["dark on light"], description="what the ink is and what the ground")
+    turn: Turn = Field(examples=[90], description="degrees clockwise that EXIF said it must be turned")
+    steps: list[Step] = Field(
+        examples=[["turned", "reduced", "flattened", "fitted", "centred"]], description="in order"
+    )
+
+
 class Prediction(BaseModel):
     """The winning label and how it came about."""
 
@@ -53,6 +78,7 @@ class Prediction(BaseModel):
     warnings: list[str] = Field(examples=[[]], description="what to know about this picture, in words")
     votes: list[Vote]
     missing: list[MissingVote] = Field(examples=[[]], description="models that did not vote")
+    seen: Look | None = Field(None, description="how the picture was read; only with explain=true")
     receipt: Receipt
 
 

@@ -99,6 +99,24 @@ def _contrast(pictures: Tensor, _: Generator) -> Tensor:
     return pictures * 0.3
 
 
+def _motion(pictures: Tensor, generator: Generator) -> Tensor:
+    angle = _uniform(len(pictures), math.pi / 2, generator)
+    along = torch.stack([angle.cos(), angle.sin()], 1) * (2 / 28)
+    one, none = torch.ones(len(pictures)), torch.zeros(len(pictures))
+    return torch.stack([_warp(pictures, _maps(one, none, none, one, step * along)) for step in range(-2, 3)]).mean(0)
+
+
+def _pixelate(pictures: Tensor, _: Generator) -> Tensor:
+    return F.interpolate(F.avg_pool2d(pictures, 2), scale_factor=2, mode="nearest")
+
+
+def _line(pictures: Tensor, generator: Generator) -> Tensor:
+    angle, offset = (_uniform(len(pictures), limit, generator)[:, None, None] for limit in (math.pi / 2, 6))
+    axis = torch.arange(28.0) - 13.5
+    distance = (axis[None, None, :] * angle.sin() - axis[None, :, None] * angle.cos() - offset).abs()
+    return torch.maximum(pictures, (1.4 - distance).clamp(0, 1)[:, None])
+
+
 # Pictures [N, 1, 28, 28] in 0..1 to such pictures, which may leave 0..1.
 CORRUPTIONS: dict[str, Callable[[Tensor, Generator], Tensor]] = {
     "rotation": _rotation,
@@ -111,4 +129,10 @@ CORRUPTIONS: dict[str, Callable[[Tensor, Generator], Tensor]] = {
     "noise": _noise,
     "impulse": _impulse,
     "contrast": _contrast,
+    "motion": _motion,
+    "pixelate": _pixelate,
+    "line": _line,
 }
+
+# No recipe trains on anything like these: they say what the others, which are trained on, are worth elsewhere.
+UNSEEN = ("motion", "pixelate", "line")

@@ -98,8 +98,12 @@ def figures(
             },
         },
         "corruptions": {
-            "model": {**robust.voters[measured.name], "mean": robust.mean(measured.name)},
-            "vote": {**robust.vote, "mean": robust.mean()},
+            "model": {
+                **robust.voters[measured.name],
+                "mean": robust.mean(measured.name),
+                "unseen": robust.unseen(measured.name),
+            },
+            "vote": {**robust.vote, "mean": robust.mean(), "unseen": robust.unseen()},
         },
         "history": [asdict(epoch) for epoch in measured.trained.history],
     }

@@ -63,7 +63,7 @@ def run(
     except TargetMissedError as missed:
         raise TargetMissedError(f"{missed}; {diverged}" if diverged else missed) from missed
     voters = [Voter(one.name, one.model, one.temperature, one.weight) for one in measured]
-    robust = robustness.measure(voters, recipe.vote.rule, mnist.test_pictures, mnist.test_labels)
+    robust = robustness.measure(voters, recipe.vote.rule, mnist.test_pictures, mnist.test_labels, device)
     progress.robustness(robust)
     # All is made before the first is published: nothing is left half done by a picture that cannot be drawn.
     versions = [

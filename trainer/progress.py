@@ -80,7 +80,7 @@ class Progress:
 
     def robustness(self, robust: "Robustness") -> None:
         """Show the mean accuracy over corruptions."""
-        means = [f"{name} {robust.mean(name):.2%}" for name in robust.voters]
-        if len(means) > 1:
-            means.append(f"vote {robust.mean():.2%}")
-        say(self.console, f"mean over {len(robust.vote)} corruptions: {', '.join(means)}")
+        names = [*robust.voters, None] if len(robust.voters) > 1 else [*robust.voters]
+        for told, mean in {"all": robust.mean, "unseen": robust.unseen}.items():
+            means = (f"{name or 'vote'} {mean(name):.2%}" for name in names)
+            say(self.console, f"mean over {told} corruptions: {', '.join(means)}")

@@ -97,7 +97,7 @@ def mistakes(title: str, pictures: Labels, chances: Floats, truth: Labels) -> by
 
 def corruptions(title: str, pictures: Labels, model: dict[str, float], vote: dict[str, float]) -> bytes:
     """A row of digits a corruption, and beside it the accuracy of the model and of the vote, as a PNG."""
-    figure = canvas.figure(8, 4.4)
+    figure = canvas.figure(8, 5.6)
     left, right = figure.subplots(1, 2, width_ratios=[3, 2])
     strips = [np.concatenate(list(corrupt(name, pictures[:_STRIP])), axis=1) for name in model]
     sheet = np.concatenate(strips)
@@ -118,7 +118,7 @@ def corruptions(title: str, pictures: Labels, model: dict[str, float], vote: dic
     right.set_yticks([])
     right.grid(color="#e4e7eb", lw=0.8)
     right.set_xlabel("accuracy (%)", color=QUIET)
-    right.legend(frameon=False, fontsize=8.5, labelcolor=INK, loc="lower left")
+    right.legend(frameon=False, fontsize=8.5, labelcolor=INK, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
     for axes in (left, right):
         canvas.quiet(axes)
     mean = sum(model.values()) / len(model)

@@ -1,14 +1,19 @@
 """What models and their vote are worth on corrupted digits."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import fmean
 
 import numpy as np
+import torch
 
 from registry import torchscript
-from registry.rules import Rule, combine, probabilities
+from registry.rules import Floats, Rule, combine, probabilities
 from trainer import evaluate
-from trainer.corrupt import CORRUPTIONS, corrupt
+from trainer.corrupt import CORRUPTIONS, UNSEEN, corrupt
 from trainer.evaluate import Labels
+
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -30,13 +35,17 @@ class Robustness:
 
     def mean(self, name: str | None = None) -> float:
         """Of a voter, or of the vote, over all corruptions."""
+        return fmean((self.vote if name is None else self.voters[name]).values())
+
+    def unseen(self, name: str | None = None) -> float:
+        """Of a voter, or of the vote, over the corruptions that no recipe trains on."""
         accuracies = self.vote if name is None else self.voters[name]
-        return sum(accuracies.values()) / len(accuracies)
+        return fmean(accuracies[corruption] for corruption in UNSEEN)
 
 
-def measure(voters: list[Voter], rule: Rule, pictures: Labels, truth: Labels) -> Robustness:
+def measure(voters: list[Voter], rule: Rule, pictures: Labels, truth: Labels, device: torch.device = CPU) -> Robustness:
     """Accuracy on each corruption of pictures [N, 28, 28] with labels [N], the vote's by a rule."""
-    predictors = [torchscript.predictor(torchscript.load(voter.model)) for voter in voters]
+    predictors = [_predictor(voter, device) for voter in voters]
     weights = np.array([voter.weight for voter in voters], np.float32)
     alone: dict[str, dict[str, float]] = {voter.name: {} for voter in voters}
     together: dict[str, float] = {}
@@ -50,3 +59,9 @@ def measure(voters: list[Voter], rule: Rule, pictures: Labels, truth: Labels) ->
             alone[voter.name][name] = float((one.argmax(1) == truth).mean())
         together[name] = float((combine(np.stack(chances), weights, rule).argmax(1) == truth).mean())
     return Robustness(alone, together)
+
+
+def _predictor(voter: Voter, device: torch.device) -> Callable[[Floats], Floats]:
+    module = torchscript.load(voter.model, device)
+    # On a CPU this is most of the time that follows training.
+    return torchscript.predictor(torchscript.optimize(module) if device == CPU else module, device)

@@ -1,9 +1,13 @@
 """POST /predict: a picture in, three votes and the winning label out."""
 
 import time
+from base64 import b64encode
+from io import BytesIO
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+import numpy as np
+from fastapi import APIRouter, Depends, Query, Request
+from PIL import Image
 
 from service.dependencies import get_ensemble
 from service.engine.queue import Counted
@@ -25,7 +29,7 @@ from service.errors import (
     responses,
 )
 from service.imaging import Seen
-from service.schemas import MissingVote, Prediction, Receipt, Vote
+from service.schemas import Look, MissingVote, Place, Prediction, Receipt, Vote
 from service.upload import FIELD, read_upload
 
 router = APIRouter(tags=["predict"])
@@ -56,6 +60,7 @@ _BODY = {
     "/predict",
     summary="Read the digit on a picture",
     response_description="The vote",
+    response_model_exclude_unset=True,
     responses=responses(
         BadRequest,
         SlowBody,
@@ -73,11 +78,16 @@ _BODY = {
     ),
     openapi_extra=_BODY,
 )
-async def predict(request: Request, ensemble: Annotated[Ensemble, Depends(get_ensemble)]) -> Prediction:
+async def predict(
+    request: Request,
+    ensemble: Annotated[Ensemble, Depends(get_ensemble)],
+    explain: Annotated[bool, Query(description="add `seen`: what the models saw and how it came about")] = False,
+) -> Prediction:
     """Send a picture of one handwritten digit as the multipart field `file`.
 
     Each model votes; the answer holds every vote, the winning label and how sure it is. Dark ink on light paper or
-    light on dark, any size: the digit is found, fitted and centred before the models see it.
+    light on dark, any size: the digit is found, fitted and centred before the models see it. With `explain=true` the
+    answer holds that too.
     """
     ensemble.check()
     content = await read_upload(request, ensemble.settings.body_seconds)
@@ -85,6 +95,8 @@ async def predict(request: Request, ensemble: Annotated[Ensemble, Depends(get_en
     seen = await ensemble.read(content)
     decoded = time.perf_counter() - started
     answer = _answer(seen, await ensemble.vote(seen.picture), ensemble, decoded, request.state.request_id)
+    if explain:
+        answer.seen = _look(seen)
     request.state.log.update(
         label=answer.label, confidence=answer.confidence, batch_size=answer.receipt.batch_size, bytes=len(content)
     )
@@ -119,6 +131,18 @@ def _answer(seen: Seen, counted: Counted, ensemble: Ensemble, decoded: float, re
             batch_size=counted.batch_size,
             device=str(ensemble.device),
         ),
+    )
+
+
+def _look(seen: Seen) -> Look:
+    file = BytesIO()
+    Image.fromarray((seen.picture[0] * 255).round().astype(np.uint8)).save(file, "PNG")
+    return Look(
+        picture=f"data:image/png;base64,{b64encode(file.getvalue()).decode()}",
+        box=Place(left=seen.box.left, top=seen.box.top, width=seen.box.width, height=seen.box.height),
+        polarity=seen.polarity,
+        turn=seen.turn,
+        steps=list(seen.steps),
     )
 
 

@@ -11,7 +11,9 @@ from fastapi.routing import APIRoute
 from registry.manifest import Manifest
 from service.app import create_app
 from service.errors import all_errors
-from service.schemas import Prediction, State
+from service.imaging.ground import Polarity
+from service.imaging.steps import Step
+from service.schemas import Look, Prediction, State
 from service.settings import Settings, defaults, variables
 from tests.support import ROOT
 from trainer.__main__ import app as trainer
@@ -53,6 +55,15 @@ def test_every_error_state_and_field_stands_in_the_docs() -> None:
     assert rows == [(error.name, str(error.status)) for error in all_errors()]
     for word in (*get_args(State), *Prediction.model_fields):
         assert f"| `{word}` |" in SERVING
+
+
+def test_every_field_of_seen_and_every_step_stands_in_the_docs() -> None:
+    """docs/serving.md has a row for each field of `seen`, docs/pictures.md for each step, in the order of the code."""
+    part = SERVING.split("## How it was read")[1].split("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)` \|", part, re.MULTILINE) == list(Look.model_fields)
+    assert set(get_args(Polarity)) <= set(re.findall(r"`([^`]+)`", part))
+    steps = (ROOT / "docs" / "pictures.md").read_text().split("## Steps")[1].split("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)` \|", steps, re.MULTILINE) == list(get_args(Step))
 
 
 def test_every_field_of_the_manifest_stands_in_the_docs() -> None:

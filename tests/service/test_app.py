@@ -4,17 +4,21 @@ import re
 import shutil
 import socket
 import threading
+from base64 import b64decode
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from fastapi import FastAPI
 from PIL import Image
 
 from service.app import create_app
 from service.errors import MEDIA_TYPE, all_errors
+from service.imaging import read
 from service.models import load_models
 from service.settings import Settings
 from tests.support import Fragile, Nowhere, drawing, encoded, hosting, publish_model, publish_three, wait_until_loaded
@@ -188,11 +192,39 @@ def test_below_the_quorum_health_and_predict_are_503(tmp_path: Path) -> None:
         assert answer.headers["retry-after"] == "1"
 
 
+def test_explain_shows_what_the_models_saw(client: httpx.Client) -> None:
+    """With explain=true the answer holds the 28x28 as a PNG, the box, the polarity, the turn and the steps."""
+    content = encoded(drawing(size=300, width=20))
+    plain = predict(client, content).json()
+    assert "seen" not in plain
+    answer = client.post("/predict?explain=true", files={"file": content}).json()
+    assert {key: answer[key] for key in ("label", "warnings")} == {key: plain[key] for key in ("label", "warnings")}
+    seen = answer["seen"]
+    kind, data = seen["picture"].split(",")
+    assert kind == "data:image/png;base64"
+    with Image.open(BytesIO(b64decode(data))) as picture:
+        assert (picture.size, picture.mode) == ((28, 28), "L")
+        expected = read(content, 10**6).picture[0]
+        np.testing.assert_allclose(np.asarray(picture) / 255, expected, atol=1 / 255)
+    assert seen["polarity"] == "dark on light"
+    assert seen["turn"] == 0
+    assert seen["steps"] == ["flattened", "fitted", "centred"]
+    assert seen["box"]["left"] > 0
+    assert seen["box"]["left"] + seen["box"]["width"] <= 300
+
+
+def test_explain_is_yes_or_no(client: httpx.Client) -> None:
+    """Another value is refused with words, not ignored."""
+    answer = client.post("/predict?explain=perhaps", files={"file": encoded(drawing())})
+    assert (answer.status_code, answer.headers["content-type"]) == (400, MEDIA_TYPE)
+    assert "explain='perhaps'" in answer.json()["detail"]
+
+
 def test_a_model_that_raises_during_a_batch_is_a_missing_vote(tmp_path: Path) -> None:
     """The others' votes stand, the answer says which failed, and the next batch has it again."""
     publish_three(tmp_path)
     publish_model(tmp_path, "cnn", Fragile(1))
-    heavy, light = encoded(drawing(width=40)), encoded(drawing(width=3))
+    heavy, light = encoded(drawing(width=12)), encoded(drawing(width=3))
     with hosting(app_of(tmp_path)) as client:
         assert wait_until_loaded(client)["state"] == "ready"
         answer = predict(client, heavy).json()
@@ -209,7 +241,7 @@ def test_a_model_that_gives_no_numbers_is_a_missing_vote(tmp_path: Path) -> None
     publish_model(tmp_path, "cnn", Nowhere(1))
     with hosting(app_of(tmp_path)) as client:
         assert wait_until_loaded(client)["state"] == "ready"
-        answer = predict(client, encoded(drawing(width=40))).json()
+        answer = predict(client, encoded(drawing(width=12))).json()
         assert [vote["model"] for vote in answer["votes"]] == ["mlp", "lenet5"]
         assert answer["missing"][0]["reason"] == "failed on this batch: gave no finite logits"
 

@@ -28,7 +28,7 @@ def test_seeded(name: str) -> None:
     assert first.dtype == np.uint8
     assert np.array_equal(first, corrupt(name, DIGITS))
     assert (first != DIGITS).any((1, 2)).all()
-    drawn = name not in ("thin", "thick", "blur", "contrast")
+    drawn = name not in ("thin", "thick", "blur", "contrast", "pixelate")
     assert drawn != np.array_equal(first, corrupt(name, DIGITS, seed=1))
 
 
@@ -80,3 +80,30 @@ def test_noise_and_impulse() -> None:
     hit = corrupt("impulse", grey)
     assert (hit == 0).mean() == pytest.approx(0.02, abs=0.002)
     assert (hit == 255).mean() == pytest.approx(0.02, abs=0.002)
+
+
+def test_motion() -> None:
+    """A dot becomes a line of five dots' length, as bright in all, in whatever direction."""
+    dot = np.zeros((300, 28, 28), np.uint8)
+    dot[:, 13, 13] = 255
+    out = corrupt("motion", dot)
+    assert _ink(out) == pytest.approx(1, abs=0.05)
+    lengths = [max(np.ptp(np.nonzero(one > 10)[axis]) for axis in (0, 1)) for one in out]
+    assert set(lengths) <= {3, 4}
+    assert len(np.unique(out, axis=0)) > 200
+
+
+def test_pixelate() -> None:
+    """Each two by two pixels become their mean."""
+    out = corrupt("pixelate", DIGITS).astype(float)
+    means = DIGITS.astype(float).reshape(-1, 14, 2, 14, 2).mean((2, 4))
+    assert np.abs(out - means.repeat(2, 1).repeat(2, 2)).max() <= 0.5
+
+
+def test_line() -> None:
+    """A white line crosses the picture, at most six pixels off its centre; nothing gets darker."""
+    out = corrupt("line", np.zeros((300, 28, 28), np.uint8))
+    y, x = np.mgrid[:28, :28] - 13.5
+    assert (np.hypot(x, y)[None] + 50 * (out < 200)).min((1, 2)).max() < 7
+    assert (np.hypot(x, y)[None] * (out > 0)).max((1, 2)).min() > 13
+    assert (corrupt("line", DIGITS) >= DIGITS).all()
