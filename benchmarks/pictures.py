@@ -101,7 +101,7 @@ def read_all(pictures: Sequence[Picture], models: Sequence[Model], settings: Set
     ]
 
 
-def report(reads: Sequence[Read], baseline: Sequence[Outcome], settings: Settings) -> str:
+def report(reads: Sequence[Read], baseline: Sequence[Outcome]) -> str:
     """A row a set: how many are right by the tutorial's way and by the service, and among those it accepts."""
     lines = [
         "| set | pictures | tutorial | right | accepted | wrong among accepted | ms, median | ms, slowest |",
@@ -112,7 +112,7 @@ def report(reads: Sequence[Read], baseline: Sequence[Outcome], settings: Setting
         rows = [row for row, read in enumerate(reads) if group in ("all", read.picture.group)]
         part = [reads[row] for row in rows]
         plain = np.mean([baseline[row].label == reads[row].picture.label for row in rows])
-        accepted = [read for read in part if read.outcome and read.outcome.confidence >= settings.min_confidence]
+        accepted = [read for read in part if read.outcome and read.outcome.reason is None]
         wrong = np.mean([not read.right for read in accepted]) if accepted else 0.0
         taken = [read.milliseconds for read in part]
         lines.append(
@@ -170,7 +170,7 @@ def main() -> None:
     imaging.warm_up()
     reads = read_all(pictures, models, settings)
     baseline = vote(models, [tutorial(picture.path.read_bytes()) for picture in pictures], settings)
-    print(report(reads, baseline, settings))
+    print(report(reads, baseline))
     if told.sheet:
         sheet([read for read in reads if not read.right]).save(told.sheet)
 

@@ -110,7 +110,8 @@ def _answer(seen: Seen, counted: Counted, ensemble: Ensemble, decoded: float, re
         confidence=round(outcome.confidence, 6),
         agreement=round(outcome.agreement, 6),
         rule=settings.rule,
-        accepted=outcome.confidence >= settings.min_confidence,
+        accepted=outcome.reason is None,
+        reason=outcome.reason,
         warnings=list(seen.warnings),
         votes=[
             Vote(

@@ -14,25 +14,25 @@ from trainer.outliers.spoilt import Digits, Make
 
 # Each kind's share, relative, and what draws it. Letters have the most: they are what a digit is taken for.
 _ALONE: dict[str, tuple[float, Draw]] = {
-    "letters": (20, handwritten.latin),
-    "Greek and Cyrillic letters": (7, handwritten.greek_cyrillic),
-    "symbols": (8, handwritten.symbols),
+    "letters": (22, handwritten.latin),
+    "Greek and Cyrillic letters": (13, handwritten.greek_cyrillic),
+    "symbols": (11, handwritten.symbols),
     "drawings": (4, handwritten.drawings),
     "rendered letters": (13, rendered.letters),
     "rendered symbols": (6, rendered.symbols),
-    "rendered words": (3, rendered.words),
+    "rendered words": (2, rendered.words),
     "curves": (4, doodles.curves),
     "scribbles": (4, doodles.scribbles),
     "figures": (4, doodles.figures),
     "clothes": (5, objects.clothes),
     "things": (5, objects.things),
     "blobs": (1, objects.blobs),
-    "textures": (6, textures.textures),
-    "patches": (3, textures.patches),
+    "textures": (4, textures.textures),
+    "patches": (2, textures.patches),
     "specks": (1, textures.specks),
 }
 _OF_DIGITS: dict[str, tuple[float, Make]] = {
-    "strips": (8, spoilt.strips),
+    "strips": (6, spoilt.strips),
     "parts": (2, spoilt.parts),
     "heaps": (2, spoilt.heaps),
     "crossed out": (2, spoilt.crossed_out),
