@@ -50,6 +50,7 @@ class Read:
     picture: Picture
     seen: Floats
     outcome: Outcome | None
+    alone: bool
     milliseconds: float
     note: str = ""
 
@@ -61,7 +62,7 @@ class Read:
     @property
     def accepted(self) -> bool:
         """Whether it was taken for one digit."""
-        return self.outcome is not None and self.outcome.reason is None
+        return self.outcome is not None and self.outcome.reason is None and self.alone
 
 
 def find(folder: Path) -> Iterator[Picture]:
@@ -93,20 +94,20 @@ def vote(models: Sequence[Model], gate: Model, pictures: Sequence[Floats], setti
 
 def read_all(pictures: Sequence[Picture], models: Sequence[Model], gate: Model, settings: Settings) -> list[Read]:
     """Read pictures as the service does."""
-    views: list[tuple[Floats | None, float, str]] = []
+    views: list[tuple[Floats | None, bool, float, str]] = []
     for picture in pictures:
         content = picture.path.read_bytes()
         started = time.thread_time()
         try:
             seen = imaging.read(content, settings.max_pixels)
-            view, note = seen.picture, "; ".join(seen.warnings)
+            view, alone, note = seen.picture, seen.alone, "; ".join(seen.warnings)
         except ServiceError as error:
-            view, note = None, error.title
-        views.append((view, (time.thread_time() - started) * 1e3, note))
-    outcomes = vote(models, gate, [_BLANK if view is None else view for view, _, _ in views], settings)
+            view, alone, note = None, True, error.title
+        views.append((view, alone or settings.reject == "off", (time.thread_time() - started) * 1e3, note))
+    outcomes = vote(models, gate, [_BLANK if view is None else view for view, *_ in views], settings)
     return [
-        Read(picture, _BLANK if view is None else view, None if view is None else outcome, milliseconds, note)
-        for picture, (view, milliseconds, note), outcome in zip(pictures, views, outcomes, strict=True)
+        Read(picture, _BLANK if view is None else view, None if view is None else outcome, alone, milliseconds, note)
+        for picture, (view, alone, milliseconds, note), outcome in zip(pictures, views, outcomes, strict=True)
     ]
 
 

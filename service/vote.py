@@ -9,7 +9,7 @@ import numpy as np
 from registry.manifest import Manifest
 from registry.rules import Floats, Rule, combine, probabilities
 
-Reason = Literal["does not look like one digit", "the models disagree", "unsure"]
+Reason = Literal["more than one digit", "does not look like one digit", "the models disagree", "unsure"]
 
 
 @dataclass(frozen=True)
