@@ -6,15 +6,13 @@ A reader, or a kill at any moment, finds either no new version or a whole one.
 import hashlib
 import os
 import shutil
-import time
 import uuid
 from pathlib import Path
 
-from registry import store, triton
+from registry import disk, store, triton
 from registry.manifest import Manifest
 
 _STAGING = ".staging-"
-_STALE_SECONDS = 3600  # a publish takes well under a second; what is older was killed
 
 
 def publish(root: Path, draft: Manifest, files: dict[str, bytes]) -> Manifest:
@@ -33,7 +31,7 @@ def publish(root: Path, draft: Manifest, files: dict[str, bytes]) -> Manifest:
             raise ValueError(f"{name}: not a file within a version")
     folder = root / draft.name
     folder.mkdir(parents=True, exist_ok=True)
-    _remove_stale(folder)
+    disk.remove_stale(folder, f"{_STAGING}*")
     _replace(folder / store.CONFIG_FILE, triton.config(draft.name).encode())
     _replace(folder / store.LABELS_FILE, triton.labels(draft.name).encode())
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
@@ -41,11 +39,11 @@ def publish(root: Path, draft: Manifest, files: dict[str, bytes]) -> Manifest:
     staging = folder / f"{_STAGING}{uuid.uuid4().hex}"
     try:
         for name, content in files.items():
-            _write(staging / name, content)
+            disk.write(staging / name, content)
         while True:
             version = (store.latest(root, draft.name) or 0) + 1
             manifest = draft.model_copy(update={"version": version, "sha256": model_digest, "files": digests})
-            _write(staging / store.MANIFEST_FILE, manifest.model_dump_json(indent=2).encode() + b"\n")
+            disk.write(staging / store.MANIFEST_FILE, manifest.model_dump_json(indent=2).encode() + b"\n")
             _sync_folders(staging)
             try:
                 staging.rename(folder / str(version))
@@ -59,20 +57,12 @@ def publish(root: Path, draft: Manifest, files: dict[str, bytes]) -> Manifest:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
 def _replace(path: Path, content: bytes) -> None:
     if path.exists() and path.read_bytes() == content:
         return
     beside = path.with_name(f"{_STAGING}{uuid.uuid4().hex}")
     try:
-        _write(beside, content)
+        disk.write(beside, content)
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
@@ -89,13 +79,3 @@ def _sync(folder: Path) -> None:
 def _sync_folders(folder: Path) -> None:
     for path in [folder, *(path for path in folder.rglob("*") if path.is_dir())]:
         _sync(path)
-
-
-def _remove_stale(folder: Path) -> None:
-    for path in folder.glob(f"{_STAGING}*"):
-        try:
-            age = time.time() - path.stat().st_mtime
-        except FileNotFoundError:
-            continue  # another trainer has just renamed it into place
-        if age > _STALE_SECONDS:
-            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)

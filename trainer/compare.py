@@ -1,7 +1,6 @@
 """Two published versions side by side on the test set: figures, McNemar's test, and the digits on which they differ."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,24 +39,6 @@ def compare(first: Answers, second: Answers, mnist: Mnist) -> Comparison:
         different_errors=int((wrong & (one != other)).sum()),
         p=mcnemar(only_first, only_second),
     )
-
-
-def side_by_side(first: Answers, second: Answers) -> dict[str, tuple[str, str]]:
-    """Rows of figures as they are printed, the first version's and the second's."""
-
-    def row(of: Callable[[Answers], str]) -> tuple[str, str]:
-        return of(first), of(second)
-
-    return {
-        "accuracy": row(lambda one: f"{one.metrics.accuracy:.2%}"),
-        "errors": row(lambda one: f"{round((1 - one.metrics.accuracy) * one.metrics.examples):,}"),
-        "loss": row(lambda one: f"{one.metrics.loss:.4f}"),
-        "calibration error": row(lambda one: f"{one.metrics.calibration_error:.2%}"),
-        "parameters": row(lambda one: f"{one.manifest.parameters:,}"),
-        "recipe": row(lambda one: str(one.manifest.recipe.get("name", ""))),
-        "seed": row(lambda one: str(one.manifest.recipe.get("seed", ""))),
-        "training seconds": row(lambda one: f"{one.manifest.seconds:.0f}"),
-    }
 
 
 def mcnemar(only_first: int, only_second: int) -> float:

@@ -61,7 +61,7 @@ def split(labels: NDArray[np.uint8], validation: int, seed: int) -> tuple[Tensor
 
 
 def epoch(count: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Indices of one epoch's batches over `count` examples, shuffled; what does not fill a batch waits for the next."""
+    """Indices of one epoch's batches over `count` examples, shuffled; what does not fill a batch is dropped."""
     order = torch.randperm(count, generator=generator, device=generator.device)
     size = min(size, count)
     for start in range(0, count - size + 1, size):

@@ -1,15 +1,10 @@
 """What a version is made of: its manifest, golden digits and report."""
 
-import os
-import platform
-import subprocess
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from registry import store
 from registry.golden import Golden
@@ -24,8 +19,9 @@ from trainer.robustness import Robustness
 _GOLDEN, _HARD = 32, 9
 
 
-def manifest(recipe: Recipe, measured: Measured, mnist: Mnist, device: torch.device) -> Manifest:
+def manifest(recipe: Recipe, measured: Measured, mnist: Mnist) -> Manifest:
     """A manifest whose version and hashes are still to be filled in by `publish`."""
+    origin = measured.trained.origin
     return Manifest(
         name=measured.name,
         version=1,
@@ -40,10 +36,10 @@ def manifest(recipe: Recipe, measured: Measured, mnist: Mnist, device: torch.dev
         weight=measured.weight,
         recipe=recipe.model_dump(mode="json"),
         data=[DataFile(name=name, sha256=digest) for name, digest in mnist.sha256.items()],
-        torch=torch.__version__,
-        commit=commit(),
+        torch=origin.torch,
+        commit=origin.commit,
         seconds=round(measured.trained.seconds, 1),
-        device=describe(device),
+        device=origin.device,
         created=datetime.now(UTC).replace(microsecond=0),
     )
 
@@ -120,37 +116,3 @@ def golden(measured: Measured, mnist: Mnist) -> Golden:
     made = [np.zeros((1, 28, 28), np.uint8), np.full((1, 28, 28), 255, np.uint8), noise]
     pictures = np.concatenate([mnist.test_pictures[clean], mnist.test_pictures[hard], *made])
     return Golden(evaluate.scaled(pictures), evaluate.logits(measured.model, pictures))
-
-
-def commit() -> str | None:
-    """The commit of this source, with +dirty where it was changed; in an image DIGITVOTE_COMMIT says it."""
-    folder = Path(__file__).parent
-    try:
-        head = _git(folder, "rev-parse", "HEAD")
-        # A tree that holds this file but does not track it is another project's.
-        _git(folder, "ls-files", "--error-unmatch", Path(__file__).name)
-        return f"{head}+dirty" if _git(folder, "status", "--porcelain", "--", "../trainer", "../registry") else head
-    except (OSError, subprocess.CalledProcessError):
-        return os.environ.get("DIGITVOTE_COMMIT") or None
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(folder), *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()  # noqa: S603
-
-
-def describe(device: torch.device) -> str:
-    """A device in words, like "cpu: AMD EPYC, 2 threads"."""
-    if device.type == "cuda":
-        return f"cuda: {torch.cuda.get_device_name(device)}"
-    threads = torch.get_num_threads()
-    return f"{device.type}: {_processor()}, {threads} thread{'s' if threads > 1 else ''}"
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or platform.machine())

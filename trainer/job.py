@@ -1,7 +1,7 @@
 """A whole run: train the recipe's models, measure them, hold them against the targets, publish."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +13,11 @@ from registry.manifest import Manifest
 from registry.open import open_version
 from registry.publish import publish
 from trainer import data, draft, loop, robustness, sampling
+from trainer.console import say
 from trainer.data import Examples
 from trainer.errors import DivergedError, TargetMissedError, TrainerError
 from trainer.loop import Trained
-from trainer.measure import Vote, hold, measure
+from trainer.measure import hold, measure
 from trainer.mnist import Mnist
 from trainer.progress import Progress
 from trainer.recipe import Name, Recipe
@@ -28,7 +29,6 @@ class Published:
     """What a run left behind, and what its user has yet to put right."""
 
     manifests: list[Manifest]
-    vote: Vote
     diverged: DivergedError | None
 
 
@@ -42,20 +42,25 @@ def run(
     *,
     device: torch.device,
     resume: bool = False,
+    on_published: Callable[[Path], None] = lambda _: None,
 ) -> Published:
     """Train the named models of a recipe and publish the next version of each, if all targets are met.
 
     Raises:
         TrainerError: if a folder cannot be written, the data has fewer pictures than the recipe's samples want, a
-            checkpoint is another recipe's.
+            checkpoint is another recipe's or of another kind of device.
         TargetMissedError: if a test accuracy is below its target; nothing is published then.
         DivergedError: if no model's loss stayed a number; where some did, these are published and the error returned.
-        OSError: if a checkpoint or a version cannot be written.
+        OSError: if a checkpoint or a version cannot be written; `on_published` was told of each version before that.
     """
     for folder in (artifacts, runs):
         _check_writable(folder)  # now, not after minutes of training
     training, validation, held = sampling.split(mnist, recipe, device)
-    trained, diverged = _train(recipe, names, training, validation, runs, progress, resume=resume)
+    checkpoints = {name: runs / f"{recipe.name}-{recipe.seed}" / f"{name}.ckpt" for name in names}
+    if not resume:  # a later --resume must not take an older run's for this one's
+        for checkpoint in checkpoints.values():
+            checkpoint.unlink(missing_ok=True)
+    trained, diverged = _train(recipe, checkpoints, training, validation, progress, resume=resume)
     measured, vote = measure(trained, mnist, held.numpy())
     progress.figures(measured, vote)
     try:
@@ -66,18 +71,27 @@ def run(
     robust = robustness.measure(voters, recipe.vote.rule, mnist.test_pictures, mnist.test_labels, device)
     progress.robustness(robust)
     # All is made before the first is published: nothing is left half done by a picture that cannot be drawn.
-    versions = [
-        (draft.manifest(recipe, one, mnist, device), draft.files(recipe, one, vote, robust, mnist)) for one in measured
-    ]
-    return Published([publish(artifacts, manifest, files) for manifest, files in versions], vote, diverged)
+    versions = [(draft.manifest(recipe, one, mnist), draft.files(recipe, one, vote, robust, mnist)) for one in measured]
+    manifests: list[Manifest] = []
+    for manifest, files in versions:
+        manifests.append(_publish(artifacts, manifest, files))
+        on_published(store.version_path(artifacts, manifest.name, manifests[-1].version))
+    return Published(manifests, diverged)
+
+
+def _publish(artifacts: Path, manifest: Manifest, files: dict[str, bytes]) -> Manifest:
+    try:
+        return publish(artifacts, manifest, files)
+    except OSError as error:
+        hint = f"{manifest.name} was not published; put that right, then --resume publishes without training again"
+        raise OSError(error.errno, f"{error.strerror}; {hint}", error.filename) from error
 
 
 def _train(
     recipe: Recipe,
-    names: Sequence[Name],
+    checkpoints: dict[Name, Path],
     training: Examples,
     validation: Examples,
-    runs: Path,
     progress: Progress,
     *,
     resume: bool,
@@ -85,14 +99,17 @@ def _train(
     """Train each model; one whose loss becomes no number stops alone, and is told of at the end too."""
     trained: dict[Name, Trained] = {}
     stopped: list[DivergedError] = []
-    for name in names:
+    for name, checkpoint in checkpoints.items():
         settings = recipe.models[name]
-        checkpoint = runs / f"{recipe.name}-{recipe.seed}" / f"{name}.ckpt"
+
+        def changed(what: str, name: Name = name) -> None:
+            say(progress.console, f"{name:6} begun elsewhere, as its manifest will say: {what}")
+
         try:
             with progress.model(name, settings.epochs * data.steps(len(training), settings.batch_size)) as watch:
                 trained[name] = loop.train(
                     recipe, name, training, validation, checkpoint,
-                    resume=resume, on_step=watch.step, on_epoch=watch.epoch,
+                    resume=resume, on_step=watch.step, on_epoch=watch.epoch, on_changed=changed,
                 )  # fmt: skip
         except DivergedError as error:
             progress.stopped(error)

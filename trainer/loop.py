@@ -16,11 +16,13 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from trainer import data, models
+from registry import disk
+from trainer import data, models, origin
 from trainer.augment import Augment
 from trainer.data import Examples
 from trainer.errors import DivergedError, TrainerError
 from trainer.loss import loss as loss_of
+from trainer.origin import Origin
 from trainer.recipe import LossName, ModelRecipe, Name, Optimiser, Recipe, Schedule
 
 
@@ -41,12 +43,17 @@ class Trained:
     """A trained module as it is published, in eval mode, with the story of its training."""
 
     module: nn.Module
+    origin: Origin
     history: list[Epoch] = field(default_factory=list)
     seconds: float = 0.0
 
 
+Tensors = tuple[Tensor, ...] | list[Tensor]
 Step = Callable[[], None]
 Told = Callable[[Epoch, int], None]  # the epoch that ended, and how many there are
+
+_CHECKED = 50  # steps between looks at the loss: each waits for the device
+_DECAYED = (nn.Linear, nn.Conv2d, models.PartialConvolution)
 
 
 def _unwatched(*_: object) -> None:
@@ -63,16 +70,23 @@ def train(
     resume: bool = False,
     on_step: Step = _unwatched,
     on_epoch: Told = _unwatched,
+    on_changed: Callable[[str], None] = _unwatched,
 ) -> Trained:
     """Train one model of a recipe; with `resume`, from where its checkpoint stands, to the same end.
 
+    A training that was begun by other source, torch or device is gone on with: `on_changed` is told what differs.
+
     Raises:
-        TrainerError: if the checkpoint is another recipe's or cannot be read.
+        TrainerError: if the checkpoint is another recipe's, of another kind of device, or cannot be read.
         DivergedError: if the loss is no number; the checkpoint is that of the last good epoch, if there was one.
     """
+    disk.remove_stale(checkpoint.parent, f".{checkpoint.name}.*")
     run = _Run(recipe, name, training, validation)
     if resume and checkpoint.exists():
+        now = run.origin
         run.load(checkpoint)
+        if changed := run.origin.changed(now):
+            on_changed(changed)
         for _ in range(run.steps * len(run.history)):
             on_step()
     while len(run.history) < run.settings.epochs:
@@ -81,7 +95,7 @@ def train(
         run.seconds += time.monotonic() - started
         run.save(checkpoint)
         on_epoch(run.history[-1], run.settings.epochs)
-    return Trained(models.folded(run.averaged), run.history, run.seconds)
+    return Trained(models.folded(run.averaged), run.origin, run.history, run.seconds)
 
 
 class _Run:
@@ -103,6 +117,7 @@ class _Run:
         self.ema = _averaged(self.module, self.settings)
         self.optimiser = _optimiser(self.settings.optimiser, self.module)
         self.augment = Augment(self.settings.augmentation, self.generator)
+        self.origin = origin.here(device)
         self.history: list[Epoch] = []
         self.seconds = 0.0
 
@@ -118,25 +133,36 @@ class _Run:
         total = self.steps * self.settings.epochs
         device = self.training.labels.device
         loss_sum, correct, seen = torch.zeros((), device=device), torch.zeros((), device=device), 0
-        rate = 0.0
+        rates: list[float] = []
+        losses: list[Tensor] = []
         self.module.train()
         for step, index in enumerate(data.epoch(len(self.training), self.settings.batch_size, self.generator)):
             rate = self.settings.optimiser.learning_rate * factor(
                 self.settings.schedule, (done * self.steps + step) / total
             )
             batch_loss, hits = self._step(index, rate)
+            rates.append(rate)
+            losses.append(batch_loss)
             loss_sum += batch_loss * len(index)
             correct += hits
             seen += len(index)
+            if len(losses) % _CHECKED == 0:
+                self._check(torch.stack(losses[-_CHECKED:]).tolist(), rates[-_CHECKED:])
             on_step()
-        loss = float(loss_sum) / seen
         validation_loss, validation_accuracy = measure(self.averaged, self.validation, self.settings.loss.name)
-        if not math.isfinite(loss + validation_loss):  # only validation sees what the last step broke
-            raise DivergedError(
-                f"{self.name}: the loss is {loss + validation_loss} in epoch {done + 1} at learning rate {rate:.3g}; "
-                f"lower models.{self.name}.optimiser.learning_rate"
-            )
-        self.history.append(Epoch(done + 1, loss, float(correct) / seen, validation_loss, validation_accuracy, rate))
+        loss, accuracy = float(loss_sum) / seen, float(correct) / seen
+        # Only validation sees what the last step broke.
+        self._check([*torch.stack(losses).tolist(), loss + validation_loss], [*rates, rates[-1]])
+        self.history.append(Epoch(done + 1, loss, accuracy, validation_loss, validation_accuracy, rates[-1]))
+
+    def _check(self, losses: list[float], rates: list[float]) -> None:
+        """Stop at the first loss that is no number, and name its step's learning rate."""
+        for loss, rate in zip(losses, rates, strict=True):
+            if not math.isfinite(loss):
+                raise DivergedError(
+                    f"{self.name}: the loss is {loss} in epoch {len(self.history) + 1} at learning rate {rate:.3g}; "
+                    f"lower models.{self.name}.optimiser.learning_rate"
+                )
 
     def _step(self, index: Tensor, rate: float) -> tuple[Tensor, Tensor]:
         for group in self.optimiser.param_groups:
@@ -156,15 +182,11 @@ class _Run:
 
     def save(self, path: Path) -> None:
         """Write a checkpoint beside its place and rename it there: a kill leaves the old one or the new one."""
-        path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(f".{path.name}.{os.getpid()}")
         buffer = io.BytesIO()  # torch turns a full disk into an error of its own that does not say so
         torch.save(self._state(), buffer)
         try:
-            with beside.open("wb") as file:
-                file.write(buffer.getbuffer())
-                file.flush()
-                os.fsync(file.fileno())
+            disk.write(beside, buffer.getbuffer())
             beside.replace(path)
         finally:
             beside.unlink(missing_ok=True)
@@ -173,6 +195,7 @@ class _Run:
         device = self.generator.device
         return {
             "identity": self.identity,
+            "origin": asdict(self.origin),
             "module": self.module.state_dict(),
             "ema": self.ema.state_dict() if self.ema else None,
             "optimiser": self.optimiser.state_dict(),
@@ -187,7 +210,7 @@ class _Run:
         """Go on from a checkpoint.
 
         Raises:
-            TrainerError: if it is damaged or another recipe's.
+            TrainerError: if it is damaged, another recipe's, or of another kind of device.
         """
         device = self.generator.device
         try:
@@ -200,14 +223,26 @@ class _Run:
                 f"{path}: was made by another recipe or from other data ({_difference(found, self.identity)}); "
                 "train without --resume to start over, or give another --runs"
             )
+        made_on = "cpu" if state["cuda"] is None else "cuda"
+        if made_on != device.type:  # their generators cannot go on with each other's numbers
+            raise TrainerError(f"{path}: was made on {made_on}; give --device {made_on}, or train without --resume")
+        try:
+            self._restore(state)
+        except (KeyError, RuntimeError, TypeError, ValueError) as error:
+            raise TrainerError(f"{path}: was made by another version of the trainer; train without --resume") from error
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        device = self.generator.device
         self.module.load_state_dict(state["module"])
         if self.ema:
             self.ema.load_state_dict(state["ema"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.generator.set_state(state["generator"])
         torch.set_rng_state(state["global"])
-        if device.type == "cuda" and state["cuda"] is not None:
+        if device.type == "cuda":
             torch.cuda.set_rng_state(state["cuda"], device)
+        if "origin" in state:
+            self.origin = Origin(**state["origin"])
         self.history = [Epoch(**epoch) for epoch in state["history"]]
         self.seconds = state["seconds"]
 
@@ -259,13 +294,22 @@ def _averaged(module: nn.Module, settings: ModelRecipe) -> AveragedModel | None:
     if not settings.ema:
         return None
     average = get_ema_multi_avg_fn(settings.ema)  # type: ignore[no-untyped-call]
-    return AveragedModel(module, multi_avg_fn=average, use_buffers=True)
+
+    def update(averaged: Tensors, current: Tensors, count: Tensor | int) -> None:
+        if averaged[0].is_floating_point():
+            average(averaged, current, count)
+        else:  # tables and counters: the average of 7 and 7 would be cut off to 6
+            for one, other in zip(averaged, current, strict=True):
+                one.copy_(other)
+
+    return AveragedModel(module, multi_avg_fn=update, use_buffers=True)
 
 
 def _optimiser(settings: Optimiser, module: nn.Module) -> torch.optim.Optimizer:
-    # Biases and batch norm are not decayed: they cannot overfit, and decay only pulls them off their scale.
-    decayed = [parameter for parameter in module.parameters() if parameter.ndim > 1]
-    others = [parameter for parameter in module.parameters() if parameter.ndim <= 1]
+    # Biases, batch norm and the like are not decayed: they cannot overfit, and decay only pulls them off their scale.
+    weights = {layer.weight for layer in module.modules() if isinstance(layer, _DECAYED)}
+    decayed = [parameter for parameter in module.parameters() if parameter in weights]
+    others = [parameter for parameter in module.parameters() if parameter not in weights]
     groups: list[dict[str, Any]] = [
         {"params": decayed, "weight_decay": settings.weight_decay},
         {"params": others, "weight_decay": 0.0},

@@ -23,7 +23,7 @@ C3_TABLE = (
 
 
 class Normalise(nn.Module):
-    """Pixels in 0..1 to zero mean and unit deviation over MNIST; `padding` black pixels are added around first."""
+    """Pixels less a mean, over a deviation: MNIST's own by default; `padding` black pixels are added around first."""
 
     def __init__(self, mean: float = MEAN, std: float = STD, padding: int = 0) -> None:
         super().__init__()
@@ -177,7 +177,7 @@ class LeNet5Original(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            # The paper's own: white becomes -0.1, black 1.175.
+            # The paper's own: the ground, black here, becomes -0.1 and the ink, white here, 1.175.
             Normalise(mean=0.1 / 1.275, std=1 / 1.275, padding=2),
             nn.Conv2d(1, 6, 5), Squash(), Subsample(6), Squash(),
             PartialConvolution(6, C3_TABLE, 5), Squash(), Subsample(16), Squash(),

@@ -1,7 +1,10 @@
 """What is published, and what it is worth when measured again."""
 
-from dataclasses import dataclass
+import re
+import statistics
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,16 +30,19 @@ def manifests(artifacts: Path) -> list[Manifest]:
     ]
 
 
-def choose(artifacts: Path, wanted: list[str]) -> dict[str, int]:
-    """Versions by model, from words like "cnn=3" or "cnn"; the newest of every model if there are none.
+def choose(artifacts: Path, wanted: list[str], *, every: bool = False) -> list[tuple[str, int]]:
+    """Models and versions, from words like "cnn=3" or "cnn"; of every model the newest, or every version, without.
 
     Raises:
         TrainerError: if a word is no such thing, or nothing is published.
     """
-    chosen = dict(version(artifacts, word) for word in wanted or store.models(artifacts))
+    if every:
+        chosen = [(model, number) for model in store.models(artifacts) for number in store.versions(artifacts, model)]
+    else:
+        chosen = [version(artifacts, word) for word in wanted or store.models(artifacts)]
     if not chosen:
         raise TrainerError(f"{artifacts} holds no version yet: python -m trainer train")
-    return chosen
+    return list(dict.fromkeys(chosen))
 
 
 def version(artifacts: Path, word: str) -> tuple[str, int]:
@@ -83,10 +89,61 @@ def answers(artifacts: Path, model: str, number: int, mnist: Mnist) -> Answers:
 
 
 def evaluate(asked: list[Answers], mnist: Mnist) -> list[tuple[str, Metrics]]:
-    """Test figures of each version, then of their vote by each rule."""
+    """Test figures of each version, then of each vote by each rule."""
     rows = [(one.name, one.metrics) for one in asked]
-    if len(asked) > 1:
-        weights = np.array([one.manifest.weight for one in asked], np.float32)
-        votes = figures.vote(np.stack([one.chances for one in asked]), weights, mnist.test_labels)
-        rows += [(f"vote: {rule}", metrics) for rule, metrics in votes.items()]
+    together = rounds(asked)
+    for number, voters in enumerate(together, 1):
+        weights = np.array([one.manifest.weight for one in voters], np.float32)
+        votes = figures.vote(np.stack([one.chances for one in voters]), weights, mnist.test_labels)
+        which = f" {number}" if len(together) > 1 else ""
+        rows += [(f"vote{which}: {rule}", metrics) for rule, metrics in votes.items()]
     return rows
+
+
+def classes(asked: Answers, mnist: Mnist) -> dict[str, Any]:
+    """Precision, recall and F1 of each label, and the confusion matrix [10, 10]: rows true, columns predicted."""
+    counts = figures.confusion(asked.chances.argmax(1), mnist.test_labels)
+    return {"classes": [asdict(one) for one in figures.by_class(counts)], "confusion": counts.tolist()}
+
+
+def rounds(asked: list[Answers]) -> list[list[Answers]]:
+    """Who votes together: of each model the first version given, then of each the second, and so on.
+
+    None where one model alone is given, or one in more versions than another.
+    """
+    models = by_model(asked)
+    if len(models) < 2 or len({len(versions) for versions in models.values()}) > 1:
+        return []
+    return [list(voters) for voters in zip(*models.values(), strict=True)]
+
+
+def by_model(asked: list[Answers]) -> dict[str, list[Answers]]:
+    """The versions of each model, in the order given."""
+    models: dict[str, list[Answers]] = {}
+    for one in asked:
+        models.setdefault(one.manifest.name, []).append(one)
+    return models
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The test accuracies of several versions of a model, or of several votes by a rule."""
+
+    name: str
+    count: int
+    mean: float
+    deviation: float  # of the sample, with n - 1
+    least: float
+    greatest: float
+
+
+def spreads(rows: list[tuple[str, Metrics]]) -> list[Spread]:
+    """What came out over several versions, of rows as `evaluate` names them; none for what is there once."""
+    groups: dict[str, list[float]] = {}
+    for name, metrics in rows:
+        groups.setdefault(re.sub(r" \d+", "", name), []).append(metrics.accuracy)
+    return [
+        Spread(name, len(found), statistics.mean(found), statistics.stdev(found), min(found), max(found))
+        for name, found in groups.items()
+        if len(found) > 1
+    ]

@@ -17,6 +17,7 @@ SHIPPED = Path(__file__).parent / "recipes"
 
 Name = Literal["mlp", "cnn", "lenet5"]
 NAMES: tuple[Name, ...] = get_args(Name)
+MAX_BATCH = 60_000  # all of MNIST
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Accuracy = Annotated[float, Field(ge=0, le=1)]
@@ -152,7 +153,7 @@ class ModelRecipe(_Table):
 
     target: Accuracy
     epochs: int = Field(ge=1, le=10_000)
-    batch_size: int = Field(ge=2, le=60_000)
+    batch_size: int = Field(ge=2, le=MAX_BATCH)
     ema: Share = Field(default=0.0, description="decay a step of the averaged weights; 0: none are kept")
     precision: Literal["float32", "bfloat16"] = Field(
         default="float32", description="of products in training; bfloat16 halves the time where the processor has it"

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from registry import store
 from registry.manifest import Manifest
-from trainer import compare, recipe
+from trainer import compare, draft, recipe
 from trainer.compare import Comparison
 from trainer.errors import TrainerError
 from trainer.mnist import Mnist
@@ -20,7 +21,7 @@ _CHANCE = 0.05
 
 @dataclass(frozen=True)
 class Original:
-    """A published version and what it was trained by."""
+    """A published version and what it was trained by, but for the targets: what misses them is compared too."""
 
     manifest: Manifest
     recipe: Recipe
@@ -46,11 +47,24 @@ def original(folder: Path) -> Original:
     if not store.is_version(version) or not folder.is_dir():
         raise TrainerError(f"{folder}: not a version's folder, like artifacts/cnn/1")
     manifest = store.manifest(root, model, int(version))
-    found = recipe.check(manifest.recipe, f"{folder / store.MANIFEST_FILE}: recipe")
+    found = _without_targets(recipe.check(manifest.recipe, f"{folder / store.MANIFEST_FILE}: recipe"))
     for name in NAMES:
         if name == model and name in found.models:
             return Original(manifest, found, name, root)
     raise TrainerError(f"{folder / store.MANIFEST_FILE}: recipe: has no model {model}")
+
+
+def _without_targets(given: Recipe) -> Recipe:
+    models = {name: settings.model_copy(update={"target": 0.0}) for name, settings in given.models.items()}
+    return given.model_copy(update={"models": models, "vote": given.vote.model_copy(update={"target": 0.0})})
+
+
+def differs(first: Original) -> str | None:
+    """What of torch and of this source is not what the version was trained by, in words; None if nothing is."""
+    now = {"torch": torch.__version__, "commit": draft.commit()}
+    then = {"torch": first.manifest.torch, "commit": first.manifest.commit}
+    changed = [f"{key} {now[key]}, not {then[key]}" for key in now if now[key] != then[key]]
+    return "; ".join(changed) or None
 
 
 def same_data(first: Original, mnist: Mnist) -> None:

@@ -21,9 +21,9 @@ needs_install = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Process]:
+def server(release: Path) -> Iterator[Process]:
     """`make serve` of the committed release, on a free port."""
-    with serving(ROOT / "artifacts", command=("make", "serve", "PORT=0")) as running:
+    with serving(release, command=("make", "serve", "PORT=0", f"ARTIFACTS={release}")) as running:
         yield running
 
 

@@ -49,7 +49,7 @@ def test_certain_and_wrong() -> None:
     assert found.calibration_error == 1
 
 
-@pytest.mark.parametrize("temperature", [0.3, 1.0, 4.0])
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 4.0])
 def test_temperature(temperature: float) -> None:
     """Where labels are drawn from the softmax at a temperature, that temperature is found."""
     random = np.random.default_rng(1)
@@ -57,6 +57,12 @@ def test_temperature(temperature: float) -> None:
     draws = random.random((len(logits), 1))
     truth = (probabilities(logits, temperature).cumsum(1) < draws).sum(1).clip(0, 9).astype(np.uint8)
     assert evaluate.fit_temperature(logits, truth) == pytest.approx(temperature, rel=0.05)
+
+
+def test_temperature_without_errors() -> None:
+    """Where no answer is wrong the likelihood rises without end as it gets colder: it stops at a moderate 0.3."""
+    logits = 3 * np.eye(10, dtype=np.float32)
+    assert evaluate.fit_temperature(logits, np.arange(10, dtype=np.uint8)) == pytest.approx(0.3, rel=1e-3)
 
 
 def test_temperature_is_the_best() -> None:

@@ -1,5 +1,6 @@
 """A whole run by the real command: what it prints, publishes, and refuses to publish."""
 
+import errno
 import io
 import json
 import re
@@ -8,18 +9,25 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO, Any
 
 import pytest
 import torch
 from google.protobuf import text_format
 from PIL import Image
+from rich.console import Console
 from tritonclient.grpc import model_config_pb2
 
 from registry import store, torchscript
+from registry.manifest import Manifest
 from registry.open import open_version
+from registry.publish import publish
 from tests.trainer.conftest import OTHER, ROOT, TINY, TinyRun, cli, environment
-from trainer import mnist, recipe
+from trainer import job, loop, mnist, recipe, sampling
 from trainer.corrupt import CORRUPTIONS
+from trainer.errors import TrainerError
+from trainer.progress import Progress
+from trainer.recipe import Name
 
 MODELS = ("lenet5", "mlp", "cnn")
 
@@ -170,6 +178,90 @@ def test_diverged(tmp_path: Path) -> None:
     assert "mlp    epoch 1/8" in second.stdout
     assert "cnn    its checkpoint is complete: not trained again" in second.stdout
     assert store.versions(tmp_path / "artifacts", "mlp") == [1]
+
+
+@pytest.fixture(scope="module")
+def small() -> mnist.Mnist:
+    """The tests' own data."""
+    return mnist.load(Path(OTHER[1]), other=True)
+
+
+def _in_process(
+    images: mnist.Mnist, folder: Path, *names: Name, output: IO[str] | None = None, **options: Any
+) -> job.Published:
+    """A run of the tiny recipe within this process, one epoch a model."""
+    text = re.sub(r"epochs = \d+", "epochs = 1", TINY.read_text()).replace("target = 0.5", "target = 0")
+    (folder / "short.toml").write_text(text)
+    progress = Progress(Console(file=output or io.StringIO()))
+    return job.run(
+        recipe.read(str(folder / "short.toml")), names, images, folder / "artifacts", folder / "runs", progress,
+        device=torch.device("cpu"), **options,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_old_checkpoints(small: mnist.Mnist, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, resume: bool) -> None:
+    """A run without --resume that is stopped at once leaves no older run's checkpoint for a later --resume to take."""
+    checkpoints = [tmp_path / "runs" / "tiny-1" / f"{name}.ckpt" for name in ("mlp", "cnn")]
+    checkpoints[0].parent.mkdir(parents=True)
+    for checkpoint in checkpoints:
+        checkpoint.touch()
+
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "train", stop)
+    with pytest.raises(KeyboardInterrupt):
+        _in_process(small, tmp_path, "mlp", "cnn", resume=resume)
+    assert [checkpoint.exists() for checkpoint in checkpoints] == [resume, resume]
+
+
+def test_old_checkpoints_outlive_bad_input(small: mnist.Mnist, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that is refused takes no older run's checkpoint away."""
+    checkpoint = tmp_path / "runs" / "tiny-1" / "mlp.ckpt"
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.touch()
+
+    def refuse(*_: object) -> None:
+        raise TrainerError("recipe: sampling")
+
+    monkeypatch.setattr(sampling, "split", refuse)
+    with pytest.raises(TrainerError):
+        _in_process(small, tmp_path, "mlp")
+    assert checkpoint.exists()
+
+
+def test_publishing_that_fails_half_way(small: mnist.Mnist, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each version is told of as it is published; the error names file, model and way on, which trains nothing."""
+    told: list[Path] = []
+
+    def full(root: Path, manifest: Manifest, files: dict[str, bytes]) -> Manifest:
+        if manifest.name == "cnn":
+            raise OSError(errno.ENOSPC, "No space left on device", "model.pt")
+        return publish(root, manifest, files)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(job, "publish", full)
+        with pytest.raises(OSError, match=r"No space left on device; cnn was not .* --resume .*: 'model\.pt'"):
+            _in_process(small, tmp_path, "mlp", "cnn", on_published=told.append)
+    assert told == [tmp_path / "artifacts" / "mlp" / "1"]
+    monkeypatch.setattr(loop._Run, "epoch", None)
+    _in_process(small, tmp_path, "mlp", "cnn", on_published=told.append, resume=True)
+    assert told[1:] == [tmp_path / "artifacts" / "mlp" / "2", tmp_path / "artifacts" / "cnn" / "1"]
+
+
+def test_origin(small: mnist.Mnist, tmp_path: Path) -> None:
+    """A manifest names the origin that the weights' checkpoint holds, and a run says where it is another than now's."""
+    _in_process(small, tmp_path, "mlp")
+    checkpoint, output = tmp_path / "runs" / "tiny-1" / "mlp.ckpt", io.StringIO()
+    begun = {"commit": "a" * 40, "torch": "2.0.0", "device": "cpu: abacus, 3 threads"}
+    torch.save({**torch.load(checkpoint, weights_only=True), "origin": begun}, checkpoint)
+    (manifest,) = _in_process(small, tmp_path, "mlp", output=output, resume=True).manifests
+    assert manifest.model_dump(include=set(begun)) == begun
+    (line,) = [line for line in output.getvalue().splitlines() if "begun elsewhere" in line]
+    assert line.startswith(f"mlp    begun elsewhere, as its manifest will say: commit {'a' * 40}, now ")
+    assert "; torch 2.0.0, now " in line
+    assert "; device cpu: abacus, 3 threads, now cpu: " in line
 
 
 def test_diverged_and_target_missed(tmp_path: Path) -> None:

@@ -12,9 +12,12 @@ LABELS = torch.tensor([3, 7])
 
 
 def test_cross_entropy() -> None:
-    """Of an even guess among ten it is ln 10, smoothed or not."""
+    """Of a half for the label and an eighteenth for each other it is ln 2; smoothed, 0.91 ln 2 + 9 * 0.01 ln 18."""
     assert float(loss("cross_entropy", LOGITS, LABELS)) == pytest.approx(math.log(10))
-    assert float(loss("cross_entropy", LOGITS, LABELS, 0.1)) == pytest.approx(math.log(10))
+    uneven = torch.nn.functional.one_hot(LABELS, 10) * math.log(9)  # odds of nine to one against each other label
+    assert float(loss("cross_entropy", uneven, LABELS)) == pytest.approx(math.log(2))
+    smoothed = 0.91 * math.log(2) + 9 * 0.01 * math.log(18)
+    assert float(loss("cross_entropy", uneven, LABELS, 0.1)) == pytest.approx(smoothed)
 
 
 def test_one_hot_squared_error() -> None:

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from registry import store
 from tests.support import ROOT
@@ -22,19 +23,31 @@ def test_bit_for_bit(tiny_run: TinyRun, tmp_path: Path) -> None:
     first, second = (store.manifest(root, "mlp", 1) for root in (tiny_run.artifacts, again))
     assert first.metrics == second.metrics
     assert store.models(again) == ["mlp"]
+    assert "figures may differ" not in done.stdout
 
 
 def test_disagreement(tiny_run: TinyRun, tmp_path: Path) -> None:
-    """A version that its manifest's recipe does not give is said not to agree, with status 1; nothing is kept."""
+    """A version that its manifest's recipe does not give is said not to agree, though below its target; status is 1."""
     folder = tmp_path / "mlp" / "1"
     shutil.copytree(tiny_run.artifacts / "mlp" / "1", folder)
     manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["recipe"]["models"]["mlp"] |= {"epochs": 1, "target": 0}
+    manifest["recipe"]["models"]["mlp"] |= {"epochs": 1, "target": 0.99}
+    manifest["torch"] = "1.13.0"
     (folder / "manifest.json").write_text(json.dumps(manifest))
     done = cli("reproduce", folder, *OTHER, "--runs", tmp_path / "runs")
     assert done.returncode == 1, done.stderr
     assert "the figures do not agree: " in done.stdout
+    assert f"torch {torch.__version__}, not 1.13.0: figures may differ\n" in done.stdout
     assert store.versions(tmp_path, "mlp") == [1]
+
+
+def test_targets_are_left_out() -> None:
+    """Neither a model's target nor the vote's keeps what was trained again from being compared."""
+    manifest = store.manifest(ROOT / "artifacts", "cnn", 1)
+    assert manifest.recipe["vote"]["target"] > 0
+    found = reproduce.original(ROOT / "artifacts" / "cnn" / "1").recipe
+    assert {found.vote.target, *(one.target for one in found.models.values())} == {0}
+    assert found.models["cnn"].epochs == manifest.recipe["models"]["cnn"]["epochs"]
 
 
 @pytest.mark.parametrize("folder", ["artifacts/mlp", "artifacts/mlp/99", "artifacts"])

@@ -23,6 +23,16 @@ def test_show(tmp_path: Path) -> None:
         assert min(picture.size) > 300
 
 
+def test_forms(tmp_path: Path) -> None:
+    """`--forms` writes a sheet of the drawn digits too, form by form."""
+    forms = tmp_path / "forms.png"
+    done = cli("show", *OTHER, "--recipe", TINY, "--out", tmp_path / "digits.png", "--forms", forms)
+    assert done.returncode == 0, done.stderr
+    assert f"wrote {forms}" in done.stdout
+    with Image.open(forms) as picture:
+        assert picture.height > picture.width  # a row each of some forty forms
+
+
 def test_nowhere_to_write(tmp_path: Path) -> None:
     """A picture that cannot be written is one line that names its file, and status 2."""
     done = cli("show", *OTHER, "--recipe", TINY, "--out", tmp_path / "absent" / "digits.png")

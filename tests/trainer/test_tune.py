@@ -3,11 +3,12 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import optuna
 import pytest
 import torch
-from optuna.trial import TrialState
+from optuna.trial import Trial, TrialState
 
 from tests.trainer.conftest import OTHER, ROOT, TINY, cli, environment
 from trainer import loop, mnist, recipe, sampling, tune
@@ -91,6 +92,72 @@ def test_behind_is_pruned(short: Path, tmp_path: Path) -> None:
     study.tell(trial, state=TrialState.PRUNED)
     assert len(study.get_trials(states=tune.ENDED)) == 7
     assert set(tune.best(study, base, "mlp").models) == {"mlp"}
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> list[recipe.Recipe]:
+    """What was trained by, where nothing is: each trial ends at 0.9."""
+    tried: list[recipe.Recipe] = []
+
+    def train(settings: recipe.Recipe, *_: object, **__: object) -> SimpleNamespace:
+        tried.append(settings)
+        return SimpleNamespace(history=[SimpleNamespace(validation_accuracy=0.9)])
+
+    monkeypatch.setattr(loop, "train", train)
+    return tried
+
+
+def test_interrupted_start(
+    short: Path, tmp_path: Path, trained: list[recipe.Recipe], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The recipe's own settings are tried again where their trial was stopped, and only once where it ended."""
+    base = recipe.read(str(short))
+    training = _training(base)
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    def go_on(trials: int) -> optuna.Study:
+        study = tune.study(base, "mlp", training, "short-mlp", f"sqlite:///{tmp_path}/tune.db")
+        tune.search(study, base, "mlp", training, training, trials, lambda _: None)
+        return study
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "train", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            go_on(1)
+    go_on(1)
+    study = go_on(3)
+    assert [trial.state.name for trial in study.trials] == ["FAIL", "COMPLETE", "COMPLETE", "COMPLETE"]
+    rates = [one.models["mlp"].optimiser.learning_rate for one in trained]
+    assert [rate == base.models["mlp"].optimiser.learning_rate for rate in rates] == [True, False, False]
+
+
+def test_same_search_again(short: Path, tmp_path: Path, trained: list[recipe.Recipe]) -> None:
+    """One process alone tries the same again, beyond the first random trials too; no trial draws what another drew."""
+    base = recipe.read(str(short))
+    training = _training(base)
+    for name in ("once", "again"):
+        study = tune.study(base, "mlp", training, name, f"sqlite:///{tmp_path}/{name}.db")
+        tune.search(study, base, "mlp", training, training, 14, lambda _: None)
+    assert trained[:14] == trained[14:]
+    assert len({one.models["mlp"].optimiser.learning_rate for one in trained}) == 14
+
+
+@pytest.mark.parametrize(("size", "tried"), [(2, [2, 4]), (20, [10, 20, 40]), (60_000, [30_000, 60_000])])
+def test_batch_sizes(short: Path, size: int, tried: list[int]) -> None:
+    """Half the batch and twice it are tried, as far as a recipe may have them."""
+    table = recipe.read(str(short)).model_dump()
+    table["models"]["mlp"]["batch_size"] = size
+    base = recipe.check(table, "test")
+    found = {
+        tune.settled(base, "mlp", trial).models["mlp"].batch_size for trial in (_asked(seed) for seed in range(20))
+    }
+    assert sorted(found) == tried
+
+
+def _asked(seed: int) -> Trial:
+    return optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed)).ask()
 
 
 class _Infinite(Examples):

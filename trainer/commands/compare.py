@@ -1,17 +1,13 @@
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
-from trainer.commands import options
+from trainer.commands import options, tables
 from trainer.commands.errors import clear_errors
 from trainer.commands.options import Artifacts, Data, OtherData, Picture, Threads
-from trainer.console import say, table
-
-if TYPE_CHECKING:
-    from trainer.published import Answers
+from trainer.console import say
 
 
 def compare(
@@ -35,7 +31,7 @@ def compare(
         one, other = (published.answers(artifacts, *version, images) for version in chosen)
         found = comparing.compare(one, other, images)
         out.write_bytes(comparing.differences(one, other, images))
-        console.print(side_by_side(one, other, one.name, other.name))
+        console.print(tables.side_by_side(one, other, one.name, other.name))
         say(
             console,
             f"both right {found.both_right:,}; only {one.name} {found.only_first:,}; only {other.name} "
@@ -44,13 +40,3 @@ def compare(
         verdict = "a difference" if found.p < 0.05 else "within chance"
         say(console, f"McNemar's exact test: p = {found.p:.3g}, {verdict} at the 5 % level")
         say(console, f"wrote {out}")
-
-
-def side_by_side(one: "Answers", other: "Answers", *names: str) -> Table:
-    """One line a figure, a column each under its name."""
-    from trainer import compare as comparing
-
-    rows = table("", *names)
-    for figure, values in comparing.side_by_side(one, other).items():
-        rows.add_row(figure, *values)
-    return rows

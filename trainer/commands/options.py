@@ -10,6 +10,7 @@ from trainer.errors import TrainerError
 if TYPE_CHECKING:
     import torch
 
+    from registry.rules import Rule
     from trainer.recipe import Name, Recipe
 
 Data = Annotated[
@@ -39,6 +40,20 @@ def models(recipe: "Recipe", wanted: list[str] | None) -> "list[Name]":
         if name not in recipe.models:
             raise TrainerError(f"--model {name}: recipe {recipe.name} has {', '.join(recipe.models)}")
     return [name for name in recipe.models if not wanted or name in wanted]
+
+
+def rule(name: str) -> "Rule":
+    """What --rule names.
+
+    Raises:
+        TrainerError: if there is no such rule.
+    """
+    from registry.rules import RULES
+
+    for known in RULES:
+        if name == known:
+            return known
+    raise TrainerError(f"--rule {name}: give {', '.join(RULES)}")
 
 
 def device(name: str, threads: int | None) -> "torch.device":

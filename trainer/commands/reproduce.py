@@ -5,8 +5,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from trainer.commands import options
-from trainer.commands.compare import side_by_side
+from trainer.commands import options, tables
 from trainer.commands.errors import again, clear_errors
 from trainer.commands.options import Data, Device, OtherData, Runs
 from trainer.console import say
@@ -29,7 +28,10 @@ def reproduce(
         int | None, typer.Option(min=1, metavar="N", help="CPU threads; the version's without it.")
     ] = None,
 ) -> None:
-    """Train a version again from its manifest, and say whether the figures agree; exits with 1 if they do not."""
+    """Train a version again from its manifest, and say whether the figures agree; exits with 1 if they do not.
+
+    Its recipe's targets are left out: what falls short of them is compared too.
+    """
     console = Console()
     with (
         clear_errors(resume_hint=f"from the last whole epoch with: {again('--resume')}"),
@@ -42,11 +44,13 @@ def reproduce(
         place = options.device(device, threads or first.threads)
         images = mnist.load(data, other=allow_other_data)
         reproducing.same_data(first, images)
+        if differs := reproducing.differs(first):
+            say(console, f"{differs}: figures may differ")
         kept = artifacts or Path(temporary)
         done = job.run(first.recipe, [first.model], images, kept, runs, Progress(console), device=place, resume=resume)
         old = published.answers(first.root, first.model, first.manifest.version, images)
         new = published.answers(kept, first.model, done.manifests[0].version, images)
-        console.print("", side_by_side(old, new, "published", "again"), sep="\n")
+        console.print("", tables.side_by_side(old, new, "published", "again"), sep="\n")
         found = reproducing.verdict(old, new, images)
         say(console, str(found))
         if artifacts:

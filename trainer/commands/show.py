@@ -1,6 +1,7 @@
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
@@ -18,11 +19,14 @@ def show(
     allow_other_data: OtherData = False,
     recipe: RecipeName = "quick",
     out: Picture = Path("digits.png"),
+    forms: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also a PNG of each form in which digits are drawn as strokes.")
+    ] = None,
 ) -> None:
     """Look at the data: class counts, and a PNG of digits as they are above what a recipe trains on."""
     console = Console()
     with clear_errors():
-        from trainer import mnist
+        from trainer import mnist, strokes
         from trainer import recipe as recipes
         from trainer import show as shown
 
@@ -32,6 +36,9 @@ def show(
         out.write_bytes(shown.grid(images, chosen))
         console.print(_counts(counts))
         say(console, f"wrote {out}")
+        if forms:
+            forms.write_bytes(strokes.sheet(chosen.seed))
+            say(console, f"wrote {forms}")
 
 
 def _counts(parts: "dict[str, NDArray[np.int64]]") -> Table:

@@ -45,8 +45,9 @@ def train(
             return
         place = options.device(device, threads)
         images = mnist.load(data, other=allow_other_data)
-        result = job.run(chosen, names, images, artifacts, runs, Progress(console), device=place, resume=resume)
-        for manifest in result.manifests:
-            say(console, f"published {artifacts / manifest.name / str(manifest.version)}")
+        result = job.run(
+            chosen, names, images, artifacts, runs, Progress(console),
+            device=place, resume=resume, on_published=lambda folder: say(console, f"published {folder}"),
+        )  # fmt: skip
         if result.diverged:
             raise result.diverged

@@ -10,7 +10,7 @@ from registry import store
 from registry.golden import Golden
 from registry.manifest import GATE, GATE_LABELS, DataFile, Manifest, Tensor
 from registry.publish import publish
-from trainer import data, draft, evaluate, loop, models, report, sampling
+from trainer import data, evaluate, loop, models, report, sampling
 from trainer.errors import TargetMissedError, TrainerError
 from trainer.gate import examples
 from trainer.gate import report as gate_report
@@ -64,7 +64,7 @@ def run(
             f"gate: test accuracy {accuracy:.2%} is below the recipe's target of {settings.target:.2%}; "
             "nothing was published"
         )
-    return publish(artifacts, manifest(recipe, measured, mnist, device), files(recipe, measured, test)), measured
+    return publish(artifacts, manifest(recipe, measured, mnist), files(recipe, measured, test)), measured
 
 
 def _check(recipe: Recipe) -> None:
@@ -75,7 +75,7 @@ def _check(recipe: Recipe) -> None:
         raise TrainerError(f"recipe {recipe.name}: models.cnn.architecture.outputs: a gate has {len(GATE_LABELS)}")
 
 
-def manifest(recipe: Recipe, measured: Measured, mnist: Mnist, device: torch.device) -> Manifest:
+def manifest(recipe: Recipe, measured: Measured, mnist: Mnist) -> Manifest:
     """A manifest whose version and hashes are still to be filled in by `publish`."""
     return Manifest(
         name=GATE,
@@ -92,10 +92,10 @@ def manifest(recipe: Recipe, measured: Measured, mnist: Mnist, device: torch.dev
         thresholds=measured.thresholds,
         recipe=recipe.model_dump(mode="json"),
         data=[DataFile(name=name, sha256=digest) for name, digest in mnist.sha256.items()],
-        torch=torch.__version__,
-        commit=draft.commit(),
+        torch=measured.trained.origin.torch,
+        commit=measured.trained.origin.commit,
         seconds=round(measured.trained.seconds, 1),
-        device=draft.describe(device),
+        device=measured.trained.origin.device,
         created=datetime.now(UTC).replace(microsecond=0),
     )
 
