@@ -17,6 +17,7 @@ from trainer.errors import TrainerError
 from trainer.gate import examples
 from trainer.gate.job import run
 from trainer.gate.measure import Scores, curve
+from trainer.layout import Bytes
 from trainer.progress import Progress
 from trainer.recipe import Augmentation
 
@@ -66,7 +67,7 @@ def test_scores_part_digits_from_others(tiny_gate: Path) -> None:
     predict = torchscript.predictor(torchscript.load(artifact.model))
     least = artifact.manifest.thresholds["balanced"]
 
-    def accepted(pictures: examples.Bytes) -> float:
+    def accepted(pictures: Bytes) -> float:
         scores = log_odds(predict(pictures[:, None].astype(np.float32) / 255), artifact.manifest.temperature)
         return float((scores >= least).mean())
 

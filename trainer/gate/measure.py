@@ -69,10 +69,7 @@ def measure(trained: Trained, validation: Held, test: Held) -> Measured:
         model,
         temperature,
         {strictness: float(np.quantile(digits, share)) for strictness, share in REFUSED.items()},
-        {
-            split: evaluate.metrics(probabilities(logits[split], temperature), truth[split])
-            for split in ("validation", "test")
-        },
+        {split: evaluate.metrics(probabilities(logits[split], temperature), truth[split]) for split in truth},
         _scores(log_odds(logits["test"], temperature), test),
     )
 
