@@ -12,7 +12,7 @@ from registry.open import open_version
 from registry.rules import log_odds
 from tests.mnist import digits, labels
 from tests.trainer.conftest import DATA, OTHER, cli
-from trainer import mnist, outliers, recipe
+from trainer import evaluate, mnist, outliers, recipe
 from trainer.errors import TrainerError
 from trainer.gate import examples
 from trainer.gate.job import run
@@ -68,7 +68,7 @@ def test_scores_part_digits_from_others(tiny_gate: Path) -> None:
     least = artifact.manifest.thresholds["balanced"]
 
     def accepted(pictures: Bytes) -> float:
-        scores = log_odds(predict(pictures[:, None].astype(np.float32) / 255), artifact.manifest.temperature)
+        scores = log_odds(predict(evaluate.scaled(pictures)), artifact.manifest.temperature)
         return float((scores >= least).mean())
 
     drawn, kinds = outliers.draw(400, 77, digits(), labels())
@@ -127,7 +127,7 @@ def test_training_is_both_sides_and_seeded() -> None:
     assert int((first.labels == examples.OTHER).sum()) == 60
     assert int((first.labels == examples.DIGIT).sum()) == 300 + 20
     assert torch.equal(first.pictures, again.pictures)
-    held = examples.held(digits(), labels(), 5, Augmentation(rotation=5))
+    held = examples.held(digits().copy(), labels(), 5, Augmentation(rotation=5))
     assert sum(map(len, held.others.values())) == len(digits())
     assert not np.array_equal(held.digits["clean"], held.digits["distorted"])
 
