@@ -9,7 +9,7 @@ from service.vote import Outcome, Reason
 
 Reject = Literal["off", "balanced", "strict"]
 
-# The least confidence that is accepted; of MNIST's validation digits 0.1 % and 1 % have less.
+# The least confidence that is accepted, beside the gate: docs/pictures.md has what others would refuse.
 CONFIDENCE: dict[Strictness, float] = {"balanced": 0.6, "strict": 0.9}
 
 
