@@ -1,7 +1,8 @@
 """python -m benchmarks.pictures FOLDER... [--artifacts DIR] [--sheet FILE]
 
-Accuracy on folders of pictures, `label/picture` or `set/label/picture` (labels 0 to 9; others are left out), read by
-the service's own imaging and models in process, beside what tutorials do: gray, resized to 28x28, inverted if bright.
+Accuracy on folders of pictures, `label/picture` or `set/label/picture` (labels 0 to 9, or `none` for what is not one
+digit; others are left out), read by the service's own imaging, models and gate in process, beside what tutorials do:
+gray, resized to 28x28, inverted if bright. DIGITVOTE_REJECT is heeded; of `none`, all that is accepted is wrong.
 `--sheet` draws what was read wrong, as uploaded and as the models saw it, to be looked at. Milliseconds are the
 thread's own, decoding included.
 
@@ -20,11 +21,13 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageOps
 
+from registry.manifest import GATE
 from registry.rules import Floats
 from service import imaging
-from service.engine.backend import infer
+from service.acceptance import accept
+from service.engine.backend import infer, score
 from service.errors import ServiceError
-from service.models import Model, load_models
+from service.models import Model, load_model, load_models
 from service.settings import Settings
 from service.vote import Outcome, count
 
@@ -33,11 +36,11 @@ _BLANK = np.zeros((1, 28, 28), dtype=np.float32)
 
 @dataclass(frozen=True)
 class Picture:
-    """A file and the digit that is on it."""
+    """A file and the digit that is on it, if there is one."""
 
     path: Path
     group: str
-    label: int
+    label: int | None
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class Read:
     picture: Picture
     seen: Floats
     outcome: Outcome | None
+    alone: bool
     milliseconds: float
     note: str = ""
 
@@ -55,15 +59,20 @@ class Read:
         """Whether it was read as what is on it."""
         return self.outcome is not None and self.outcome.label == self.picture.label
 
+    @property
+    def accepted(self) -> bool:
+        """Whether it was taken for one digit."""
+        return self.outcome is not None and self.outcome.reason is None and self.alone
+
 
 def find(folder: Path) -> Iterator[Picture]:
     """The labelled pictures below a folder; a set's name is its path from there."""
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.parent.name in set("0123456789"):
+        label = path.parent.name
+        if path.is_file() and label in {*"0123456789", "none"}:
             group = path.parent.parent
-            yield Picture(
-                path, str(group.relative_to(folder)) if group != folder else folder.name, int(path.parent.name)
-            )
+            name = str(group.relative_to(folder)) if group != folder else folder.name
+            yield Picture(path, name, None if label == "none" else int(label))
 
 
 def tutorial(content: bytes) -> Floats:
@@ -73,52 +82,58 @@ def tutorial(content: bytes) -> Floats:
     return (1 - pixels if pixels.mean() > 0.5 else pixels)[np.newaxis]
 
 
-def vote(models: Sequence[Model], pictures: Sequence[Floats], settings: Settings) -> list[Outcome]:
-    """The counted votes on pictures [1, 28, 28]."""
+def vote(models: Sequence[Model], gate: Model, pictures: Sequence[Floats], settings: Settings) -> list[Outcome]:
+    """The counted votes on pictures [1, 28, 28], each accepted or not."""
     outcomes = []
     for start in range(0, len(pictures), settings.max_batch):
         batch = np.stack(pictures[start : start + settings.max_batch])
-        outcomes += count(infer(models, batch), settings.rule, settings.quorum)
+        counted = count(infer(models, batch), settings.rule, settings.quorum)
+        outcomes += accept(counted, score(gate, batch), gate.manifest, settings.reject)
     return outcomes
 
 
-def read_all(pictures: Sequence[Picture], models: Sequence[Model], settings: Settings) -> list[Read]:
+def read_all(pictures: Sequence[Picture], models: Sequence[Model], gate: Model, settings: Settings) -> list[Read]:
     """Read pictures as the service does."""
-    views: list[tuple[Floats | None, float, str]] = []
+    views: list[tuple[Floats | None, bool, float, str]] = []
     for picture in pictures:
         content = picture.path.read_bytes()
         started = time.thread_time()
         try:
             seen = imaging.read(content, settings.max_pixels)
-            view, note = seen.picture, "; ".join(seen.warnings)
+            view, alone, note = seen.picture, seen.alone, "; ".join(seen.warnings)
         except ServiceError as error:
-            view, note = None, error.title
-        views.append((view, (time.thread_time() - started) * 1e3, note))
-    outcomes = vote(models, [_BLANK if view is None else view for view, _, _ in views], settings)
+            view, alone, note = None, True, error.title
+        views.append((view, alone or settings.reject == "off", (time.thread_time() - started) * 1e3, note))
+    outcomes = vote(models, gate, [_BLANK if view is None else view for view, *_ in views], settings)
     return [
-        Read(picture, _BLANK if view is None else view, None if view is None else outcome, milliseconds, note)
-        for picture, (view, milliseconds, note), outcome in zip(pictures, views, outcomes, strict=True)
+        Read(picture, _BLANK if view is None else view, None if view is None else outcome, alone, milliseconds, note)
+        for picture, (view, alone, milliseconds, note), outcome in zip(pictures, views, outcomes, strict=True)
     ]
 
 
-def report(reads: Sequence[Read], baseline: Sequence[Outcome], settings: Settings) -> str:
-    """A row a set: how many are right by the tutorial's way and by the service, and among those it accepts."""
+def report(reads: Sequence[Read], baseline: Sequence[Outcome]) -> str:
+    """A row a set: how many are right by the tutorial's way and by the service, and among those it accepts.
+
+    `all` is of the digits; `refused` of those read right, or of all where there is none to read.
+    """
     lines = [
-        "| set | pictures | tutorial | right | accepted | wrong among accepted | ms, median | ms, slowest |",
+        "| set | pictures | tutorial | right | refused | wrong among accepted | ms, median | ms, slowest |",
         "|---|---|---|---|---|---|---|---|",
     ]
     groups = list(dict.fromkeys(read.picture.group for read in reads))
-    for group in [*groups, "all"] if len(groups) > 1 else groups:
-        rows = [row for row, read in enumerate(reads) if group in ("all", read.picture.group)]
+    digits = [row for row, read in enumerate(reads) if read.picture.label is not None]
+    parts = {name: [row for row, read in enumerate(reads) if read.picture.group == name] for name in groups}
+    for name, rows in {**parts, **({"all": digits} if len(groups) > 1 else {})}.items():
         part = [reads[row] for row in rows]
         plain = np.mean([baseline[row].label == reads[row].picture.label for row in rows])
-        accepted = [read for read in part if read.outcome and read.outcome.confidence >= settings.min_confidence]
+        right = [read for read in part if read.right]
+        accepted = [read for read in part if read.accepted]
+        refused = np.mean([not read.accepted for read in right or part])
         wrong = np.mean([not read.right for read in accepted]) if accepted else 0.0
         taken = [read.milliseconds for read in part]
         lines.append(
-            f"| {group} | {len(part)} | {plain * 100:.1f} % | {np.mean([read.right for read in part]) * 100:.1f} % "
-            f"| {100 * len(accepted) / len(part):.1f} % | {wrong * 100:.1f} % | "
-            f"{np.median(taken):.2f} | {max(taken):.2f} |"
+            f"| {name} | {len(part)} | {plain * 100:.1f} % | {100 * len(right) / len(part):.1f} % "
+            f"| {refused * 100:.1f} % | {wrong * 100:.1f} % | {np.median(taken):.2f} | {max(taken):.2f} |"
         )
     return "\n".join(lines)
 
@@ -165,14 +180,18 @@ def main() -> None:
     told = parser.parse_args()
     torch.set_num_threads(1)
     settings = Settings(artifacts=told.artifacts)
-    models = load_models(settings.artifacts, settings.models, torch.device("cpu"), settings.max_batch)
+    cpu = torch.device("cpu")
+    models = load_models(settings.artifacts, settings.models, cpu, settings.max_batch)
+    gate = load_model(settings.artifacts, GATE, cpu, settings.max_batch)
     pictures = [picture for folder in told.folders for picture in find(folder)]
     imaging.warm_up()
-    reads = read_all(pictures, models, settings)
-    baseline = vote(models, [tutorial(picture.path.read_bytes()) for picture in pictures], settings)
-    print(report(reads, baseline, settings))
+    reads = read_all(pictures, models, gate, settings)
+    baseline = vote(models, gate, [tutorial(picture.path.read_bytes()) for picture in pictures], settings)
+    print(report(reads, baseline))
     if told.sheet:
-        sheet([read for read in reads if not read.right]).save(told.sheet)
+        sheet([read for read in reads if not read.right and (read.picture.label is not None or read.accepted)]).save(
+            told.sheet
+        )
 
 
 if __name__ == "__main__":

@@ -2,13 +2,16 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from registry.errors import ArtifactError
 
 LABELS = tuple("0123456789")
+GATE, GATE_LABELS = "gate", ("other", "digit")  # the one model that does not vote: it says whether there is a digit
+
+Strictness = Literal["balanced", "strict"]
 
 ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -58,6 +61,9 @@ class Manifest(_Strict):
     metrics: dict[str, Metrics] = Field(description="by split: validation, test")
     temperature: float = Field(gt=0, description="logits are divided by it before the softmax")
     weight: float = Field(gt=0, description="in the weighted vote")
+    thresholds: dict[Strictness, float] = Field(
+        default={}, description="of the gate: the least log-odds, in nats, of what is taken for one digit"
+    )
     recipe: dict[str, Any] = Field(description="the whole recipe, resolved: enough to train it again")
     data: list[DataFile]
     torch: str
@@ -68,12 +74,22 @@ class Manifest(_Strict):
 
     @model_validator(mode="after")
     def _is_of_digits(self) -> Self:
-        """A model of other labels or shapes cannot vote with the rest."""
-        if tuple(self.labels) != LABELS:
-            raise ValueError(f"labels are {self.labels}, not the ten digits")
-        if self.input.shape != [1, 28, 28] or self.output.shape != [10]:
-            raise ValueError(f"shapes are {self.input.shape} to {self.output.shape}, not [1, 28, 28] to [10]")
+        """A model of other labels or shapes cannot vote with the rest, nor be their gate."""
+        labels = labels_of(self.name)
+        if tuple(self.labels) != labels:
+            raise ValueError(f"labels are {self.labels}, not {', '.join(labels)}")
+        if self.input.shape != [1, 28, 28] or self.output.shape != [len(labels)]:
+            raise ValueError(
+                f"shapes are {self.input.shape} to {self.output.shape}, not [1, 28, 28] to [{len(labels)}]"
+            )
+        if set(self.thresholds) != (set(get_args(Strictness)) if self.name == GATE else set()):
+            raise ValueError(f"thresholds are {self.thresholds}: a gate has balanced and strict, what votes has none")
         return self
+
+
+def labels_of(name: str) -> tuple[str, ...]:
+    """What a model's logits are of, by its name: the gate's two labels, or the ten digits of one that votes."""
+    return GATE_LABELS if name == GATE else LABELS
 
 
 def read_manifest(path: Path) -> Manifest:

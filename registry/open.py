@@ -34,6 +34,8 @@ def open_version(root: Path, model: str, version: int) -> Artifact:
     if store.GOLDEN_FILE not in manifest.files:
         raise ArtifactError(f"{folder / store.MANIFEST_FILE}: lists no {store.GOLDEN_FILE}")
     golden = Golden.load(_verified(folder / store.GOLDEN_FILE, manifest.files[store.GOLDEN_FILE]))
+    if golden.logits.shape[1:] != tuple(manifest.output.shape):
+        raise ArtifactError(f"{folder / store.GOLDEN_FILE}: has logits {golden.logits.shape}, not of its labels")
     return Artifact(manifest, content, golden)
 
 

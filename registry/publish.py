@@ -33,7 +33,7 @@ def publish(root: Path, draft: Manifest, files: dict[str, bytes]) -> Manifest:
     folder.mkdir(parents=True, exist_ok=True)
     disk.remove_stale(folder, f"{_STAGING}*")
     _replace(folder / store.CONFIG_FILE, triton.config(draft.name).encode())
-    _replace(folder / store.LABELS_FILE, triton.labels().encode())
+    _replace(folder / store.LABELS_FILE, triton.labels(draft.name).encode())
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
     model_digest = digests.pop(store.MODEL_FILE)
     staging = folder / f"{_STAGING}{uuid.uuid4().hex}"

@@ -1,4 +1,4 @@
-"""The vote's rules: what a manifest's `temperature` and `weight` mean, so that both sides count alike."""
+"""The vote's rules: what a manifest's `temperature`, `weight` and `thresholds` mean, so that both sides count alike."""
 
 from typing import Literal, get_args
 
@@ -12,13 +12,18 @@ Floats = NDArray[np.float32]
 
 
 def probabilities(logits: Floats, temperature: float) -> Floats:
-    """Calibrated probabilities [N, 10] of logits [N, 10]: the softmax of logits / temperature.
+    """Calibrated probabilities [N, L] of logits [N, L]: the softmax of logits / temperature.
 
     Source: Guo et al. 2017, "On Calibration of Modern Neural Networks".
     """
     scaled = logits / np.float32(temperature)
     exponentials = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
     return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True), dtype=np.float32)
+
+
+def log_odds(logits: Floats, temperature: float) -> Floats:
+    """How surely pictures are one digit [N], in nats, of a gate's logits [N, 2] of other and digit."""
+    return np.asarray((logits[:, 1] - logits[:, 0]) / np.float32(temperature), dtype=np.float32)
 
 
 def combine(votes: Floats, weights: Floats, rule: Rule) -> Floats:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from registry.errors import ArtifactError
-from registry.manifest import Manifest, read_manifest
+from registry.manifest import GATE, Manifest, read_manifest
 
 MODEL_FILE = "model.pt"
 MANIFEST_FILE = "manifest.json"
@@ -13,10 +13,10 @@ LABELS_FILE = "labels.txt"
 
 
 def models(root: Path) -> list[str]:
-    """Names of the models that have at least one version, sorted."""
+    """Names of the models that vote and have at least one version, sorted; the gate is none of them."""
     if not root.is_dir():
         return []
-    return sorted(entry.name for entry in root.iterdir() if versions(root, entry.name))
+    return sorted(entry.name for entry in root.iterdir() if entry.name != GATE and versions(root, entry.name))
 
 
 def versions(root: Path, model: str) -> list[int]:

@@ -62,7 +62,7 @@ def optimize(module: Module) -> Module:
 
 
 def predictor(module: torch.nn.Module, device: torch.device | str = "cpu") -> Callable[[Floats], Floats]:
-    """A function from pictures [N, 1, 28, 28] to logits [N, 10], both float32 arrays in main memory."""
+    """A function from pictures [N, 1, 28, 28] to logits [N, L], both float32 arrays in main memory."""
 
     def predict(pictures: Floats) -> Floats:
         with torch.inference_mode():

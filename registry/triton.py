@@ -1,6 +1,6 @@
 """The two files that let a stock Triton server read the same folder."""
 
-from registry.manifest import LABELS
+from registry.manifest import labels_of
 
 _CONFIG = """\
 name: "{name}"
@@ -17,7 +17,7 @@ output [
   {{
     name: "OUTPUT__0"
     data_type: TYPE_FP32
-    dims: [ 10 ]
+    dims: [ {outputs} ]
     label_filename: "labels.txt"
   }}
 ]
@@ -27,9 +27,9 @@ dynamic_batching {{ }}
 
 def config(name: str) -> str:
     """The text of `config.pbtxt`, Triton's ModelConfig in protobuf's text format."""
-    return _CONFIG.format(name=name)
+    return _CONFIG.format(name=name, outputs=len(labels_of(name)))
 
 
-def labels() -> str:
+def labels(name: str) -> str:
     """The text of `labels.txt`, a label a line."""
-    return "".join(f"{label}\n" for label in LABELS)
+    return "".join(f"{label}\n" for label in labels_of(name))

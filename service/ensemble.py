@@ -8,13 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 import structlog
 import torch
 
+from registry.manifest import GATE
 from registry.rules import Floats
-from service.engine.backend import choose_device, infer
+from service.acceptance import accept
+from service.engine.backend import choose_device, infer, score
 from service.engine.batcher import Batcher
 from service.engine.queue import Counted, Queue
 from service.errors import NoQuorum, NotReady
 from service.imaging import Seen, read, warm_up
-from service.models import Model, load_models
+from service.models import Model, load_model, load_models
 from service.schemas import State
 from service.settings import Settings
 from service.vote import Outcome, QuorumError, count
@@ -28,6 +30,7 @@ class Ensemble:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.models: list[Model] = []
+        self.gate: Model | None = None  # with DIGITVOTE_REJECT=off there is none
         self.device: torch.device | None = None
         self.loaded = asyncio.Event()
         self.draining = False
@@ -50,7 +53,7 @@ class Ensemble:
 
     async def _load(self) -> None:
         try:
-            self.device, self.models = await self._batcher.in_thread(self._prepare)
+            self.device, self.models, self.gate = await self._batcher.in_thread(self._prepare)
             self._batcher.start()
         except Exception:  # as loading anew would not mend it, /health says failed
             log.exception("the models could not be loaded")
@@ -59,11 +62,13 @@ class Ensemble:
         gc.freeze()
         self.loaded.set()
 
-    def _prepare(self) -> tuple[torch.device, list[Model]]:
+    def _prepare(self) -> tuple[torch.device, list[Model], Model | None]:
         torch.set_num_threads(self.settings.threads or max(1, (os.cpu_count() or 1) // 2))
         warm_up()
         device = choose_device(self.settings.device)
-        return device, load_models(self.settings.artifacts, self.settings.models, device, self.settings.max_batch)
+        root, most = self.settings.artifacts, self.settings.max_batch
+        gate = None if self.settings.reject == "off" else load_model(root, GATE, device, most)
+        return device, load_models(root, self.settings.models, device, most), gate
 
     def health(self) -> tuple[State, str | None]:
         """The state by name, and why it is not `ready`."""
@@ -77,7 +82,10 @@ class Ensemble:
             return "failed", f"{able} of {len(self.settings.models)} models can vote, {self.settings.quorum} must"
         if not self._batcher.alive:
             return "failed", "the batcher has stopped"
-        return ("degraded", f"not voting: {', '.join(missing)}") if missing else ("ready", None)
+        lacks = [f"not voting: {', '.join(missing)}"] if missing else []
+        if self.gate and self.gate.predict is None:
+            lacks.append("no gate: answers are accepted by their confidence alone")
+        return ("degraded", "; ".join(lacks)) if lacks else ("ready", None)
 
     async def read(self, content: bytes) -> Seen:
         """Decode an uploaded file off the event loop; raises what `imaging.read` does."""
@@ -107,4 +115,6 @@ class Ensemble:
             raise NoQuorum(f"{reason}. /health says why.".capitalize())
 
     def _count(self, batch: Floats) -> list[Outcome]:
-        return count(infer(self.models, batch), self.settings.rule, self.settings.quorum)
+        outcomes = count(infer(self.models, batch), self.settings.rule, self.settings.quorum)
+        manifest = self.gate.manifest if self.gate else None
+        return accept(outcomes, score(self.gate, batch), manifest, self.settings.reject)

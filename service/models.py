@@ -20,7 +20,7 @@ log = structlog.get_logger("service")
 
 @dataclass(frozen=True)
 class Model:
-    """One model that should vote: loaded (`predict` is there) or not (`reason` is)."""
+    """One model that should vote, or the gate: loaded (`predict` is there) or not (`reason` is)."""
 
     name: str
     manifest: Manifest | None = None

@@ -8,6 +8,7 @@ from registry.manifest import Manifest
 from registry.rules import Rule
 from service.imaging.ground import Polarity
 from service.imaging.steps import Step, Turn
+from service.vote import Reason
 
 
 class Vote(BaseModel):
@@ -74,7 +75,8 @@ class Prediction(BaseModel):
     confidence: float = Field(ge=0, le=1, description="combined probability of the label", examples=[0.998])
     agreement: float = Field(ge=0, le=1, description="share of the votes cast that are for the label", examples=[1.0])
     rule: Rule = Field(examples=["weighted"], description="how the votes were counted")
-    accepted: bool = Field(examples=[True], description="whether the confidence reaches DIGITVOTE_MIN_CONFIDENCE")
+    accepted: bool = Field(examples=[True], description="whether it looks like one digit and the vote is sure of it")
+    reason: Reason | None = Field(examples=[None], description="why it is not accepted")
     warnings: list[str] = Field(examples=[[]], description="what to know about this picture, in words")
     votes: list[Vote]
     missing: list[MissingVote] = Field(examples=[[]], description="models that did not vote")
@@ -86,13 +88,13 @@ State = Literal["starting", "ready", "degraded", "draining", "failed"]
 
 
 class ModelHealth(BaseModel):
-    """Whether one model can vote."""
+    """Whether one model, or the gate, is loaded."""
 
     model: str = Field(examples=["lenet5"])
     loaded: bool = Field(examples=[True])
     version: int | None = Field(None, examples=[1])
     sha256: str | None = Field(None, examples=["fd5e75a0…"], description="of model.pt")
-    reason: str | None = Field(None, examples=[None], description="why it cannot vote")
+    reason: str | None = Field(None, examples=[None], description="why it is not loaded")
 
 
 class Health(BaseModel):
@@ -104,6 +106,7 @@ class Health(BaseModel):
     quorum: int = Field(examples=[2])
     queued: int = Field(ge=0, examples=[0], description="pictures waiting for a batch")
     models: list[ModelHealth]
+    gate: ModelHealth | None = Field(None, description="what tells digits from other things; none with reject=off")
 
 
 class ModelEntry(ModelHealth):
@@ -113,6 +116,7 @@ class ModelEntry(ModelHealth):
 
 
 class Models(BaseModel):
-    """The models that vote."""
+    """The models that vote, and the gate."""
 
     models: list[ModelEntry]
+    gate: ModelEntry | None = Field(None, description="what tells digits from other things; none with reject=off")

@@ -8,8 +8,9 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from registry.manifest import ModelName
+from registry.manifest import GATE, ModelName
 from registry.rules import Rule
+from service.acceptance import Reject
 
 PREFIX = "DIGITVOTE_"
 _OTHERS = ("DIGITVOTE_CACHE", "DIGITVOTE_COMMIT")  # the trainer's
@@ -40,7 +41,7 @@ class Settings(BaseSettings):
     max_pixels: int = Field(40_000_000, ge=784, le=10**9, description="pixels of a picture at most")
     rule: Rule = Field("weighted", description="how the votes are counted: weighted, mean or majority")
     quorum: int = Field(2, ge=1, description="votes that an answer needs at least")
-    min_confidence: float = Field(0.5, ge=0, le=1, description="answers below it have accepted=false")
+    reject: Reject = Field("balanced", description="what has accepted=false: off, balanced or strict")
     grace: int = Field(20, ge=0, le=3600, description="seconds that requests in flight have after SIGTERM")
     log: Literal["auto", "json", "console"] = Field("auto", description="log lines; auto: console on a terminal")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
@@ -54,9 +55,11 @@ class Settings(BaseSettings):
 
     @field_validator("models")
     @classmethod
-    def _are_distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _can_vote(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(value)) < len(value):
             raise ValueError("each model votes once: a name stands there twice")
+        if GATE in value:
+            raise ValueError(f"{GATE} does not vote: it is loaded as DIGITVOTE_REJECT says")
         return value
 
     @model_validator(mode="after")

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from registry.manifest import Manifest
 from registry.rules import Floats, Rule, combine, probabilities
+
+Reason = Literal["more than one digit", "does not look like one digit", "the models disagree", "unsure"]
 
 
 @dataclass(frozen=True)
@@ -40,13 +43,14 @@ class Absent:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The counted vote on one picture."""
+    """The counted vote on one picture, and why it is not accepted, if it is not."""
 
     label: int
     confidence: float
     agreement: float
     cast: tuple[Cast, ...]
     absent: tuple[Absent, ...]
+    reason: Reason | None = None
 
 
 class QuorumError(Exception):

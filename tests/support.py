@@ -23,7 +23,7 @@ from PIL import Image, ImageDraw
 
 from registry import torchscript
 from registry.golden import Golden
-from registry.manifest import Manifest
+from registry.manifest import GATE, Manifest
 from registry.publish import publish
 from registry.rules import Floats
 from tests.drafts import draft
@@ -42,6 +42,15 @@ class Linear(torch.nn.Module):
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
         """Logits [N, 10] of pictures [N, 1, 28, 28]."""
         return pictures.flatten(1) @ self.weight.t()
+
+
+class Ink(torch.nn.Module):
+    """A gate that takes a picture for one digit the more, the more ink it holds."""
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Logits [N, 2] of pictures [N, 1, 28, 28]."""
+        ink = pictures.flatten(1).sum(1)
+        return torch.stack([torch.zeros_like(ink), ink], dim=1)
 
 
 class Fragile(Linear):
@@ -80,7 +89,8 @@ def publish_model(root: Path, name: str, module: torch.nn.Module, **changes: Any
 
 
 def publish_three(root: Path) -> Path:
-    """Three linear models under the names that vote by default."""
+    """Three linear models under the names that vote by default, and a gate that lets all through."""
+    publish_model(root, GATE, Ink())
     for seed, name in enumerate(("mlp", "cnn", "lenet5")):
         publish_model(root, name, Linear(seed), weight=1.0 + seed)
     return root

@@ -62,9 +62,10 @@ class CNN(nn.Module):
         dropout: before the last, dense layer.
         dense: widths of dense layers with ReLU before the last one; with any, the maps are halved once more and
             flattened rather than averaged.
+        outputs: how many logits a picture has: ten, or a gate's two.
     """
 
-    def __init__(self, stages: list[list[int]], dropout: float, dense: tuple[int, ...] = ()) -> None:
+    def __init__(self, stages: list[list[int]], dropout: float, dense: tuple[int, ...] = (), outputs: int = 10) -> None:
         super().__init__()
         layers: list[nn.Module] = [Normalise()]
         inputs = 1
@@ -82,7 +83,7 @@ class CNN(nn.Module):
         for width in dense:
             layers += [nn.Linear(inputs, width), nn.ReLU()]
             inputs = width
-        layers += [nn.Dropout(dropout), nn.Linear(inputs, 10)]
+        layers += [nn.Dropout(dropout), nn.Linear(inputs, outputs)]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, pictures: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from registry import store
-from registry.manifest import Manifest, Metrics
+from registry.manifest import GATE, Manifest, Metrics
 from registry.open import open_version
 from registry.rules import Floats, probabilities
 from trainer import evaluate as figures
@@ -25,7 +25,7 @@ def manifests(artifacts: Path) -> list[Manifest]:
     """
     return [
         store.manifest(artifacts, model, version)
-        for model in store.models(artifacts)
+        for model in (*store.models(artifacts), GATE)
         for version in store.versions(artifacts, model)
     ]
 

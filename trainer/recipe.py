@@ -58,10 +58,11 @@ class CNNArchitecture(_Table):
     stages: list[Annotated[list[Width], Field(min_length=1)]] = Field(min_length=1, max_length=4)
     dropout: Share = 0.0
     dense: list[Width] = Field(default=[], max_length=4, description="dense layers between the maps and the output")
+    outputs: Literal[10, 2] = Field(default=10, description="the ten digits; of a gate other and digit")
 
     def build(self) -> nn.Module:
         """A new module with random weights."""
-        return models.CNN(self.stages, self.dropout, tuple(self.dense))
+        return models.CNN(self.stages, self.dropout, tuple(self.dense), self.outputs)
 
 
 class LeNet5Architecture(_Table):
@@ -199,6 +200,9 @@ class Recipe(_Table):
     )
     sampling: Sampling = Sampling()
     drawn: int = Field(default=0, ge=0, le=60_000, description="digits drawn as strokes, beside the training pictures")
+    outliers: int = Field(
+        default=0, ge=0, le=200_000, description="pictures that are not one digit: of a gate's recipe"
+    )
     vote: Vote = Vote()
     models: dict[Name, ModelRecipe] = Field(min_length=1)
 

@@ -27,8 +27,10 @@ def split(mnist: Mnist, recipe: Recipe, device: torch.device) -> tuple[Examples,
     """The training part, with the recipe's drawn digits, and the validation part on a device; the latter's indices.
 
     Raises:
-        TrainerError: as `parts` does.
+        TrainerError: as `parts` does, or if the recipe is a gate's.
     """
+    if recipe.outliers:
+        raise TrainerError("recipe: outliers: are a gate's; train it with python -m trainer gate")
     pictures = data.examples(mnist.training_pictures, mnist.training_labels, device)
     training, validation = parts(mnist.training_labels, recipe)
     drawn = data.examples(*strokes.draw(recipe.drawn, recipe.seed), device)

@@ -6,26 +6,15 @@ width and laid out as MNIST is.
 """
 
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from trainer import canvas
-
-Bytes = NDArray[np.uint8]
-Floats = NDArray[np.float32]
-
-_SIDE, _FIT = 28, 20  # pixels: the picture's, and of the box that the ink fills
-_SPACING = 6.0  # between samples along a stroke: about a pixel
-_ROTATION, _SLANT = 5.0, (-8.0, 18.0)  # degrees; MNIST slants to the right as most hands do
-_STRETCH = 0.2  # width to height, as a logarithm, either way
-_JITTER = 4.0  # of each point, either way, hundredths of the height; bounded, or a 1 becomes a 7 now and then
-_TREMOR, _WAVES = 0.8, 8  # strength of a trembling hand, hundredths of the height; waves along the strokes
-_WIDTH, _SPREAD, _WIDTHS = 2.5, 0.25, (1.5, 4.0)  # pixels: the pen's median, its logarithm's deviation, its limits
-_PRESSURE = 0.08  # how much the width varies along the strokes, relative
-_SOFTNESS = 1.4  # pixels over which an edge goes from white to black
+from trainer import canvas, pen
+from trainer.layout import SIDE
+from trainer.layout import Bytes as Bytes
+from trainer.layout import Floats as Floats
 
 
 @dataclass(frozen=True)
@@ -107,7 +96,7 @@ def draw(count: int, seed: int) -> tuple[Bytes, Bytes]:
     generator = np.random.default_rng(seed)
     labels = generator.permutation(np.arange(count) % 10).astype(np.uint8)
     chosen = _choose(labels, generator)
-    pictures = np.empty((count, _SIDE, _SIDE), np.uint8)
+    pictures = np.empty((count, SIDE, SIDE), np.uint8)
     for index, form in enumerate(FORMS):
         where = np.flatnonzero(chosen == index)
         pictures[where] = draw_form(form, len(where), generator)
@@ -116,11 +105,7 @@ def draw(count: int, seed: int) -> tuple[Bytes, Bytes]:
 
 def draw_form(form: Form, count: int, generator: Generator) -> Bytes:
     """Draw one form so many times: pictures [count, 28, 28], white ink on black."""
-    path = _path(form)
-    lines = _tremble(path.basis @ _jitter(path.points, count, generator), generator)
-    width = np.exp(generator.normal(np.log(_WIDTH), _SPREAD, (count, 1))).clip(*_WIDTHS)
-    widths = (width * (1 + _PRESSURE * _waves(count, len(path.basis), generator))).astype(np.float32)
-    return _centred(_ink(_fitted(lines, widths), widths / 2, path.starts))
+    return pen.write(form.strokes, count, generator)
 
 
 def sheet(seed: int, columns: int = 12, forms: tuple[Form, ...] = FORMS) -> bytes:
@@ -139,112 +124,3 @@ def _choose(labels: Bytes, generator: Generator) -> NDArray[np.int64]:
         where = labels == label
         chosen[where] = generator.choice(indices, where.sum(), p=weights / weights.sum())
     return chosen
-
-
-@dataclass(frozen=True)
-class _Path:
-    points: Floats  # [P, 2], of all strokes
-    basis: Floats  # [S, P]: samples along the strokes are basis @ points, wherever the points are moved
-    starts: list[int]  # samples from which the pen draws on to the next
-
-
-@cache
-def _path(form: Form) -> _Path:
-    points: list[tuple[float, ...]] = []
-    pieces: list[list[int]] = []  # indices of points between corners
-    for stroke in form.strokes:
-        corner: list[int] = []
-        for smooth in stroke.split("!"):
-            first = len(points)
-            points += [tuple(map(float, point.split(","))) for point in smooth.split()]
-            pieces.append([*corner, *range(first, len(points))])
-            corner = pieces[-1][-1:]
-    template = np.array(points, np.float32)
-    bases = [_basis(template, piece) for piece in pieces]
-    ends = np.cumsum([len(basis) for basis in bases])
-    starts = [sample for sample in range(ends[-1] - 1) if sample + 1 not in ends]
-    return _Path(template, np.concatenate(bases), starts)
-
-
-def _basis(points: Floats, piece: list[int]) -> Floats:
-    """Weights [S, P] of the points in samples of a smooth curve (cubic Hermite) through a piece of them."""
-    steps = np.hypot(*np.diff(points[piece], axis=0).T)
-    knots = np.concatenate([[0], np.cumsum(steps)])
-    at = np.linspace(0, knots[-1], 1 + int(np.ceil(knots[-1] / _SPACING)))
-    values = np.eye(len(points))[piece]
-    tangents = np.gradient(values, knots, axis=0, edge_order=2 if len(piece) > 2 else 1)
-    left = (np.searchsorted(knots, at, side="right") - 1).clip(0, len(piece) - 2)
-    step = steps[left][:, None]
-    t = (at[:, None] - knots[left][:, None]) / step
-    basis: Floats = (
-        (2 * t**3 - 3 * t**2 + 1) * values[left]
-        + (3 * t**2 - 2 * t**3) * values[left + 1]
-        + (t**3 - 2 * t**2 + t) * step * tangents[left]
-        + (t**3 - t**2) * step * tangents[left + 1]
-    ).astype(np.float32)
-    return basis
-
-
-def _jitter(points: Floats, count: int, generator: Generator) -> Floats:
-    """Copies [count, P, 2] of the points [P, 2], each point moved, and all slanted, turned and stretched."""
-    moved = points + generator.uniform(-_JITTER, _JITTER, (count, *points.shape))
-    slant = np.tan(np.radians(generator.uniform(*_SLANT, count)))
-    angle = np.radians(generator.uniform(-_ROTATION, _ROTATION, count))
-    stretch = np.exp(generator.uniform(-_STRETCH, _STRETCH, count))
-    cos, sin = np.cos(angle), np.sin(angle)
-    # Column vectors: stretched first, then slanted (y points down), then turned.
-    maps = np.array([[cos * stretch, -cos * slant - sin], [sin * stretch, cos - sin * slant]])
-    jittered: Floats = np.einsum("ijn,npj->npi", maps, moved).astype(np.float32)
-    return jittered
-
-
-def _waves(count: int, samples: int, generator: Generator) -> Floats:
-    """Smooth noise [count, samples] along the strokes, of a deviation near one: the shorter a wave the weaker."""
-    orders = np.arange(1, _WAVES + 1)
-    waves = np.cos(np.outer(orders, np.linspace(0, np.pi, samples)))
-    noise: Floats = (generator.normal(size=(count, _WAVES)) / orders @ waves).astype(np.float32)
-    return noise
-
-
-def _tremble(lines: Floats, generator: Generator) -> Floats:
-    """Lines [N, S, 2] as an unsteady hand draws them."""
-    count, samples, _ = lines.shape
-    shaken = [_waves(count, samples, generator) for _ in range(2)]
-    return lines + _TREMOR * np.stack(shaken, axis=2)
-
-
-def _fitted(lines: Floats, widths: Floats) -> Floats:
-    """Lines [N, S, 2] in pixels of the 20x20 box, so that the ink of a pen so wide [N, S] fills its longer side."""
-    low, high = lines.min(axis=1, keepdims=True), lines.max(axis=1, keepdims=True)
-    room = _FIT - widths.max(axis=1)[:, None, None]
-    scale = room / (high - low).max(axis=2, keepdims=True)
-    fitted: Floats = (lines - (low + high) / 2) * scale + _FIT / 2
-    return fitted
-
-
-def _ink(lines: Floats, reach: Floats, starts: list[int]) -> Floats:
-    """Ink [N, 20, 20] in 0..1 of lines [N, S, 2] that reach [N, S] pixels to either side."""
-    y, x = (axis.ravel() + 0.5 for axis in np.indices((_FIT, _FIT), np.float32))
-    depth = np.full((len(lines), _FIT * _FIT), -np.inf, np.float32)
-    for start in starts:
-        (ax, ay), (dx, dy) = lines[:, start].T[..., None], (lines[:, start + 1] - lines[:, start]).T[..., None]
-        right, down = x - ax, y - ay
-        along = ((right * dx + down * dy) / (dx * dx + dy * dy + 1e-6)).clip(0, 1)
-        distance = np.hypot(right - along * dx, down - along * dy)
-        near, far = reach[:, start, None], reach[:, start + 1, None]
-        np.maximum(depth, near + along * (far - near) - distance, out=depth)
-    ramp: Floats = (depth / _SOFTNESS + 0.5).clip(0, 1)
-    smooth: Floats = ramp * ramp * (3 - 2 * ramp)
-    return smooth.reshape(-1, _FIT, _FIT)
-
-
-def _centred(ink: Floats) -> Bytes:
-    """Ink [N, 20, 20] in pictures [N, 28, 28], moved by whole pixels until its centre of mass is at (14, 14)."""
-    places = np.arange(_FIT)
-    total = ink.sum(axis=(1, 2))
-    centres = np.stack([ink.sum(axis=2) @ places, ink.sum(axis=1) @ places]) / total
-    down, right = np.rint(_SIDE / 2 - centres).astype(np.int64).clip(0, _SIDE - _FIT)
-    pictures = np.zeros((len(ink), _SIDE, _SIDE), np.uint8)
-    rows, columns = down[:, None] + places, right[:, None] + places
-    pictures[np.arange(len(ink))[:, None, None], rows[:, :, None], columns[:, None, :]] = np.rint(ink * 255)
-    return pictures

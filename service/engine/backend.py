@@ -1,4 +1,4 @@
-"""The models on their device: a batch goes in, ballots come out."""
+"""The models on their device: a batch goes in, ballots and the gate's scores come out."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import numpy as np
 import structlog
 import torch
 
-from registry.rules import Floats
+from registry.rules import Floats, log_odds
 from service.models import Model
 from service.settings import SettingsError
 from service.vote import Ballot
@@ -29,6 +29,21 @@ def choose_device(wanted: str) -> torch.device:
 def infer(models: Sequence[Model], batch: Floats) -> list[Ballot]:
     """Run every model on a batch [N, 1, 28, 28]; one that raises gives an empty ballot, not an error."""
     return [_ballot(model, batch) for model in models]
+
+
+def score(gate: Model | None, batch: Floats) -> Floats | None:
+    """The gate's log-odds [N] that each picture of a batch [N, 1, 28, 28] is one digit; None where it gives none."""
+    if gate is None or gate.predict is None or gate.manifest is None:
+        return None
+    try:
+        logits = gate.predict(batch)
+    except Exception:  # the vote stands without it
+        log.exception("gate failed on a batch", batch_size=len(batch))
+        return None
+    if logits.shape != (len(batch), 2) or not np.isfinite(logits).all():
+        log.error("gate gave no logits", shape=logits.shape, batch_size=len(batch))
+        return None
+    return log_odds(logits, gate.manifest.temperature)
 
 
 def _ballot(model: Model, batch: Floats) -> Ballot:

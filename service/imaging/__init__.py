@@ -14,7 +14,7 @@ from PIL import Image
 
 from registry.rules import Floats
 from service.errors import BlankPicture
-from service.imaging.choice import choose
+from service.imaging.choice import choose, is_row
 from service.imaging.decode import decode
 from service.imaging.ground import Ink, Polarity, find_ink
 from service.imaging.layout import is_mnist, lay_out
@@ -42,7 +42,8 @@ class Seen:
     """A picture [1, 28, 28] as the models see it, and how it was read.
 
     `box` is the digit's, in the pixels of the upload once it stands upright, as browsers show it. `turn` is how many
-    degrees clockwise EXIF said that it must be turned. `warnings` are what its sender should know.
+    degrees clockwise EXIF said that it must be turned. `warnings` are what its sender should know, `alone` whether no
+    other digit stands beside it.
     """
 
     picture: Floats
@@ -51,6 +52,7 @@ class Seen:
     turn: Turn = 0
     steps: tuple[Step, ...] = ()
     warnings: tuple[str, ...] = ()
+    alone: bool = True
 
 
 def read(content: bytes, max_pixels: int) -> Seen:
@@ -104,7 +106,7 @@ def look(gray: Floats) -> Seen:
     if full < _FAINT:
         steps.append("brightened")
         warnings.append("very faint: brightened")
-    digit, several = _picked(mask, ink.strength)
+    digit, several, alone = _picked(mask, ink.strength)
     if several:
         steps.append("picked")
         warnings.append("several shapes: the largest was read")
@@ -119,7 +121,7 @@ def look(gray: Floats) -> Seen:
     strokes = np.clip((ink.strength - np.float32(threshold / 2)) / np.float32(full - threshold / 2), 0, 1)
     strokes = strokes * cv2.dilate(digit, np.ones((3, 3), np.uint8))
     picture, last = lay_out(strokes[box.top : box.bottom, box.left : box.right])
-    return Seen(picture[np.newaxis], box, ink.polarity, 0, (*steps, *last), tuple(warnings))
+    return Seen(picture[np.newaxis], box, ink.polarity, 0, (*steps, *last), tuple(warnings), alone)
 
 
 def _without_lines(mask: Mask) -> tuple[Mask, bool]:
@@ -127,14 +129,15 @@ def _without_lines(mask: Mask) -> tuple[Mask, bool]:
     return mask & (1 - lines), bool(lines.any())
 
 
-def _picked(mask: Mask, strength: Floats) -> tuple[Mask, bool]:
-    """The most prominent digit's pixels [H, W], and whether something about as large was left out."""
+def _picked(mask: Mask, strength: Floats) -> tuple[Mask, bool, bool]:
+    """The most prominent digit's pixels [H, W], whether something about as large was left out, whether it is alone."""
     shapes = find_shapes(mask, strength)
     if not shapes.found or shapes.found[0].area < min(_SMALLEST, mask.size // 8):
         raise BlankPicture
     chosen, others = choose(shapes.found, *mask.shape)
     least = _SIMILAR * sum(shape.mass for shape in chosen)
-    return shapes.mask(chosen), any(shape.mass > least for shape in others)
+    several = any(shape.mass > least for shape in others)
+    return shapes.mask(chosen), several, not is_row(chosen, others, *mask.shape)
 
 
 def _grown(digit: Mask, mask: Mask, strength: Floats, threshold: float) -> Mask | None:

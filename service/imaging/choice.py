@@ -8,6 +8,9 @@ _NEAR = 0.25  # of the digit's longer side: a stroke that far away may still be 
 _TALL = 0.6  # of the digit's height: as tall beside it is a digit of its own
 _BESIDE = 0.12  # of both together: nearer than that, it is a broken part
 
+_FAR = 1.5  # of the digit's height: what is farther aside is on another matter
+_AS_MUCH = 0.25  # of the digit's ink: a digit beside it has so much at least, a 1 beside an 8
+
 _FILLS = 0.75  # of the picture's side: a digit that fills it was cut out tightly, and no neighbour comes in
 _FRAME = 0.2  # of its box that a frame covers at most
 _STRAIGHT = 0.06  # width by length of a straight line, at most
@@ -26,6 +29,24 @@ def choose(shapes: Sequence[Shape], height: int, width: int) -> tuple[list[Shape
         for shape in added:
             box = box.union(shape.box)
     return chosen, rest
+
+
+def is_row(chosen: Sequence[Shape], others: Sequence[Shape], height: int, width: int) -> bool:
+    """Whether other digits stand beside the chosen one, whole, as in a number; what the edge cuts off is none."""
+    box, mass = chosen[0].box, sum(shape.mass for shape in chosen)
+    for shape in chosen[1:]:
+        box = box.union(shape.box)
+    free = not box.touches(height, width)
+    return any(
+        shape.box.height >= _TALL * box.height
+        and shape.mass >= _AS_MUCH * mass
+        and 0 <= shape.box.gaps(box)[0] <= _FAR * box.height
+        and -shape.box.gaps(box)[1] >= min(shape.box.height, box.height) / 2
+        and shape.box.width >= _STRAIGHT * shape.box.height
+        and shape.box.height <= box.height / _TALL
+        and not (free and shape.box.touches(height, width))
+        for shape in others
+    )
 
 
 def _is_frame(shape: Shape, shapes: Sequence[Shape]) -> bool:

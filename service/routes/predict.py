@@ -105,12 +105,14 @@ async def predict(
 
 def _answer(seen: Seen, counted: Counted, ensemble: Ensemble, decoded: float, request_id: str) -> Prediction:
     outcome, settings = counted.outcome, ensemble.settings
+    reason = outcome.reason if seen.alone or settings.reject == "off" else "more than one digit"
     return Prediction(
         label=outcome.label,
         confidence=round(outcome.confidence, 6),
         agreement=round(outcome.agreement, 6),
         rule=settings.rule,
-        accepted=outcome.confidence >= settings.min_confidence,
+        accepted=reason is None,
+        reason=reason,
         warnings=list(seen.warnings),
         votes=[
             Vote(

@@ -17,7 +17,7 @@ router = APIRouter(tags=["status"])
     "/health",
     summary="Whether requests should be sent here",
     responses={
-        200: {"description": "`ready`, or `degraded`: enough models vote, not all"},
+        200: {"description": "`ready`, or `degraded`: enough models vote, not all, or the gate is missing"},
         503: {"model": Health, "description": "`starting`, `draining` or `failed`: send requests elsewhere"},
         **responses(ServiceError),
     },
@@ -33,6 +33,7 @@ async def health(response: Response, ensemble: Annotated[Ensemble, Depends(get_e
         quorum=ensemble.settings.quorum,
         queued=len(ensemble.queue),
         models=[_health(model) for model in ensemble.models],
+        gate=_health(ensemble.gate) if ensemble.gate else None,
     )
 
 
@@ -43,10 +44,14 @@ async def health(response: Response, ensemble: Annotated[Ensemble, Depends(get_e
     responses=responses(ServiceError),
 )
 async def models(ensemble: Annotated[Ensemble, Depends(get_ensemble)]) -> Models:
-    """Each model that should vote, and the manifest of its version: how it was trained and how well it does."""
+    """Each model that should vote, and the gate, with the manifest of its version: how trained, how well it does."""
     return Models(
-        models=[ModelEntry(**_health(model).model_dump(), manifest=model.manifest) for model in ensemble.models]
+        models=[_entry(model) for model in ensemble.models], gate=_entry(ensemble.gate) if ensemble.gate else None
     )
+
+
+def _entry(model: Model) -> ModelEntry:
+    return ModelEntry(**_health(model).model_dump(), manifest=model.manifest)
 
 
 def _health(model: Model) -> ModelHealth:

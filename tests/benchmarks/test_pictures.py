@@ -14,6 +14,8 @@ def test_pictures_are_reported_by_set_and_drawn_on_a_sheet(tmp_path: Path) -> No
     trouble.write(folder, ["clean", "turned", "sixteen_bit"], range(4), seed=0)
     (folder / "clean" / "0" / "blank.png").parent.mkdir(exist_ok=True)
     Image.new("L", (40, 40)).save(folder / "clean" / "0" / "blank.png")
+    (folder / "others" / "none").mkdir(parents=True)
+    Image.linear_gradient("L").save(folder / "others" / "none" / "gradient.png")
     command = [sys.executable, "-m", "benchmarks.pictures", str(folder), f"--sheet={tmp_path / 'wrong.png'}"]
     done = subprocess.run(
         [*command, f"--artifacts={publish_three(tmp_path / 'models')}"],
@@ -26,7 +28,13 @@ def test_pictures_are_reported_by_set_and_drawn_on_a_sheet(tmp_path: Path) -> No
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")] for line in done.stdout.splitlines() if line[:1] == "|"
     ]
-    assert [row[:2] for row in rows[2:]] == [["clean", "5"], ["sixteen_bit", "4"], ["turned", "4"], ["all", "13"]]
+    assert [row[:2] for row in rows[2:]] == [
+        ["clean", "5"],
+        ["others", "1"],
+        ["sixteen_bit", "4"],
+        ["turned", "4"],
+        ["all", "13"],
+    ]
     assert all(row[3].endswith(" %") for row in rows[2:])
     with Image.open(tmp_path / "wrong.png") as sheet:
         assert sheet.width > 1000

@@ -9,12 +9,14 @@ import typer
 from fastapi.routing import APIRoute
 
 from registry.manifest import Manifest
+from service.acceptance import Reject
 from service.app import create_app
 from service.errors import all_errors
 from service.imaging.ground import Polarity
 from service.imaging.steps import Step
 from service.schemas import Look, Prediction, State
 from service.settings import Settings, defaults, variables
+from service.vote import Reason
 from tests.support import ROOT
 from trainer.__main__ import app as trainer
 from trainer.corrupt import CORRUPTIONS
@@ -55,6 +57,13 @@ def test_every_error_state_and_field_stands_in_the_docs() -> None:
     assert rows == [(error.name, str(error.status)) for error in all_errors()]
     for word in (*get_args(State), *Prediction.model_fields):
         assert f"| `{word}` |" in SERVING
+
+
+def test_every_reason_and_mode_of_acceptance_stands_in_the_docs() -> None:
+    """docs/serving.md has a row for each value of DIGITVOTE_REJECT and each reason not to accept an answer."""
+    part = SERVING.split("## Accepted or not")[1].split("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)` \|", part, re.MULTILINE) == list(get_args(Reject))
+    assert set(get_args(Reason)) <= set(re.findall(r'"([^"]+)"', part))
 
 
 def test_every_field_of_seen_and_every_step_stands_in_the_docs() -> None:

@@ -57,6 +57,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     tiny = re.sub(r"epochs = \d+", "epochs = 1", (DATA / "tiny.toml").read_text()).replace("target = 0.5", "target = 0")
     for name in ("quick", "release"):
         (tmp_path / f"{name}.toml").write_text(tiny.replace('name = "tiny"', f'name = "{name}"'))
+    gate = (
+        (DATA / "tiny-gate.toml").read_text().replace("epochs = 6", "epochs = 1").replace("target = 0.7", "target = 0")
+    )
+    (tmp_path / "gate.toml").write_text(gate)
     mine = MINE[0].replace("fraction = 0.1", "fraction = 0.5").replace("epochs = 10", "epochs = 1")
     (tmp_path / "mine.toml").write_text(mine.replace("\n\n", "\nvalidation = 100\n\n", 1))
     monkeypatch.chdir(tmp_path)
@@ -70,13 +74,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_the_course(folder: Path) -> None:
     """The page's commands, one after another, all end well and leave what the page says that they leave."""
     for line in COURSE:
-        short = re.sub(r"--recipe (quick|release)\b(?!-)", r"--recipe \1.toml", line).replace(
+        short = re.sub(r"--recipe (quick|release|gate)\b(?!-)", r"--recipe \1.toml", line).replace(
             "--trials 30", "--trials 1"
         )
         data = [] if line.startswith("models") else ["--data", str(DATA), "--allow-other-data"]
         done = CliRunner().invoke(app, [*shlex.split(short), *data])
         assert done.exit_code == 0, f"{line}\n{done.output}"
     left = {"digits.png", "forms.png", "differences.png", "quick-mlp-tuned.toml", "runs", "tries"}
-    assert {path.name for path in folder.iterdir()} == {"quick.toml", "release.toml", "mine.toml", *left}
+    assert {path.name for path in folder.iterdir()} == {"quick.toml", "release.toml", "gate.toml", "mine.toml", *left}
     ignored = (ROOT / ".gitignore").read_text().splitlines()
     assert {"/tries/", "/runs/", "/digits.png", "/forms.png", "/differences.png", "/*-tuned.toml"} <= set(ignored)

@@ -9,12 +9,14 @@ import torch
 from PIL import Image
 
 from registry import store, torchscript
+from registry.manifest import GATE
 from registry.open import open_version
 from registry.rules import probabilities
 from service.app import create_app
 from service.settings import Settings
 from tests.mnist import digits, labels
 from tests.support import encoded, hosting, wait_until_loaded
+from trainer import outliers
 
 NAMES = ("cnn", "lenet5", "mlp")
 
@@ -31,6 +33,41 @@ def test_the_release_is_whole_and_small(release: Path) -> None:
         assert there == {"model.pt", "manifest.json", *manifest.files}
         assert {f"report/{part}" for part in ("metrics.json", "curves.png", "confusion.png", "mistakes.png")} <= there
     assert sum(path.stat().st_size for path in release.rglob("*") if path.is_file()) < 10_000_000
+
+
+def test_the_gate_is_whole_and_was_trained_from_a_known_commit(release: Path) -> None:
+    """The gate opens, has every file that its manifest lists, and refuses what is no digit of most kinds."""
+    manifest = open_version(release, GATE, store.latest(release, GATE) or 0).manifest
+    folder = store.version_path(release, GATE, manifest.version)
+    there = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert there == {"model.pt", "manifest.json", *manifest.files}
+    assert manifest.recipe["name"] == "gate"
+    assert manifest.commit
+    assert "+dirty" not in manifest.commit
+    refused = json.loads((folder / "report" / "metrics.json").read_text())["refused"]["balanced"]
+    assert max(refused["digits"].values()) < 0.05
+    assert np.median(list(refused["others"].values())) > 0.9
+
+
+def test_the_service_refuses_what_is_drawn_as_no_digit(release: Path) -> None:
+    """Digits are accepted, drawn letters and scribbles mostly refused, with a reason; with `off` all are accepted."""
+    drawn, kinds = outliers.draw(300, 99, digits(), labels())
+    letters = drawn[kinds == outliers.KINDS.index("letters")][:30]
+    scribbles = drawn[kinds == outliers.KINDS.index("scribbles")][:10]
+    with hosting(create_app(Settings(artifacts=release))) as client:
+        assert wait_until_loaded(client)["gate"]["loaded"]
+        accepted = {}
+        for name, pictures in {"digits": digits()[:50], "letters": letters, "scribbles": scribbles}.items():
+            files = [encoded(Image.fromarray(pixels)) for pixels in pictures]
+            answers = [client.post("/predict", files={"file": file}).json() for file in files]
+            assert all(answer["accepted"] == (answer["reason"] is None) for answer in answers)
+            accepted[name] = np.mean([answer["accepted"] for answer in answers])
+        assert accepted["digits"] >= 0.96
+        assert accepted["letters"] <= 0.4
+        assert accepted["scribbles"] <= 0.2
+    with hosting(create_app(Settings(artifacts=release, reject="off"))) as client:
+        wait_until_loaded(client)
+        assert client.post("/predict", files={"file": encoded(Image.fromarray(scribbles[0]))}).json()["accepted"]
 
 
 FLOORS = {"cnn": 0.996, "lenet5": 0.995, "mlp": 0.9945}

@@ -32,6 +32,8 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
         ({"temperature": 0}, "temperature"),
         ({"weight": float("inf")}, "weight"),
         ({"labels": ["a"]}, "the file"),
+        ({"name": "gate"}, "the file"),
+        ({"thresholds": {"balanced": 1.0, "strict": 2.0}}, "the file"),
         ({"surprise": 1}, "surprise"),
         ({"name": "../mlp"}, "name"),
     ],

@@ -1,10 +1,14 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from registry.errors import ArtifactError
+from registry.golden import Golden
 from registry.open import open_version
-from tests.support import Linear, publish_model
+from registry.publish import publish
+from tests.drafts import draft
+from tests.support import Linear, golden_pictures, publish_model
 
 
 def test_an_untouched_version_opens(tmp_path: Path) -> None:
@@ -41,3 +45,11 @@ def test_an_absent_version_says_what_there_is(tmp_path: Path) -> None:
     publish_model(tmp_path, "mlp", Linear(0))
     with pytest.raises(ArtifactError, match="no such version; published are: 1"):
         open_version(tmp_path, "mlp", 3)
+
+
+def test_golden_logits_of_other_labels_are_refused(tmp_path: Path) -> None:
+    """A gate's golden logits under a voter's manifest are an error, as two are not ten."""
+    golden = Golden(golden_pictures(), np.zeros((4, 2), np.float32))
+    publish(tmp_path, draft("mlp"), {"model.pt": b"", "golden.npz": golden.dump()})
+    with pytest.raises(ArtifactError, match="not of its labels"):
+        open_version(tmp_path, "mlp", 1)

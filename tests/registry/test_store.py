@@ -4,7 +4,7 @@ import pytest
 
 from registry import store
 from registry.errors import ArtifactError
-from tests.support import Linear, publish_model
+from tests.support import Ink, Linear, publish_model
 
 
 def test_versions_are_plain_positive_numbers(tmp_path: Path) -> None:
@@ -27,6 +27,13 @@ def test_a_folder_without_versions_is_no_model(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     publish_model(tmp_path, "mlp", Linear(0))
     assert store.models(tmp_path) == ["mlp"]
+
+
+def test_a_gate_does_not_vote(tmp_path: Path) -> None:
+    """A gate has versions as models have, but is none of those that vote."""
+    publish_model(tmp_path, "gate", Ink())
+    assert store.models(tmp_path) == []
+    assert store.latest(tmp_path, "gate") == 1
 
 
 def test_a_manifest_in_the_wrong_place_is_refused(tmp_path: Path) -> None:

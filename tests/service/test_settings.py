@@ -43,6 +43,8 @@ def test_lists_are_written_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
         ("DIGITVOTE_RULE", "best", "'weighted', 'mean' or 'majority'"),
         ("DIGITVOTE_MODELS", "../etc", "match pattern"),
         ("DIGITVOTE_MODELS", "mlp,mlp,cnn", "a name stands there twice"),
+        ("DIGITVOTE_MODELS", "mlp,gate,cnn", "gate does not vote"),
+        ("DIGITVOTE_REJECT", "maybe", "'off', 'balanced' or 'strict'"),
         ("DIGITVOTE_QUORUM", "4", "are 3"),
     ],
 )

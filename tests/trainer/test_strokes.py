@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.mnist import digits, labels
-from trainer import strokes
+from trainer import pen, strokes
 from trainer.strokes import FORMS, Form, draw, draw_form
 
 COUNT = 1005
@@ -110,7 +110,7 @@ def test_ones_and_sevens_stay_apart() -> None:
 
 def _top(form: Form, first: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """How many degrees the line from one point to the next rises, and its length beside the line that follows it."""
-    points = strokes._jitter(strokes._path(form).points, 2000, np.random.default_rng(1)).astype(np.float64)
+    points = pen.jitter(pen.path(form.strokes).points, 2000, np.random.default_rng(1)).astype(np.float64)
     line, following = (points[:, at + 1] - points[:, at] for at in (first, first + 1))
     return np.degrees(np.arctan2(-line[:, 1], line[:, 0])), np.hypot(*line.T) / np.hypot(*following.T)
 
@@ -118,8 +118,8 @@ def _top(form: Form, first: int) -> tuple[NDArray[np.float64], NDArray[np.float6
 def test_curves_go_through_their_points() -> None:
     """Wherever the points of a form lie, its strokes pass through each of them."""
     for form in FORMS:
-        path = strokes._path(form)
-        points = strokes._jitter(path.points, 1, np.random.default_rng(1))[0]
+        path = pen.path(form.strokes)
+        points = pen.jitter(path.points, 1, np.random.default_rng(1))[0]
         samples = path.basis @ points
         nearest = np.abs(samples[:, None] - points).max(axis=2).min(axis=0)
         assert nearest.max() < 4  # a sample lies within half a step
@@ -127,7 +127,7 @@ def test_curves_go_through_their_points() -> None:
 
 def test_corners_are_sharp() -> None:
     """Between two corners a stroke is straight, and it reaches the corner itself."""
-    path = strokes._path(Form(7, "test", 1, ("0,0 50,0! 20,100",)))
+    path = pen.path(("0,0 50,0! 20,100",))
     x, y = (path.basis @ path.points).T
     assert np.minimum(np.abs(y), np.abs(x - 50 + 0.3 * y)).max() < 1e-3
     assert np.hypot(x - 50, y).min() < 1e-3

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from benchmarks.trouble import KINDS, strokes, texture
+from benchmarks.trouble import KINDS, soft, strokes, texture
 from registry.rules import Floats
 from service.errors import BlankPicture
 from service.imaging import Seen, look, read
@@ -88,6 +88,16 @@ def test_warnings_say_what_to_do() -> None:
     assert not look(np.pad(1 - one, 20, constant_values=1)).warnings
     cut = look(1 - one[:, 80:])
     assert "may be cut off at the left edge: leave a margin" in cut.warnings
+
+
+@pytest.mark.parametrize(("left", "alone"), [(150, False), (400, True), (205, True)])
+def test_a_digit_beside_others_is_not_alone(left: int, alone: bool) -> None:
+    """A whole digit near another is told; not what is far aside, nor what the edge cuts off."""
+    one = soft(digits()[0].astype(np.float32) / 255, 140)
+    page = np.zeros((200, 560 if left == 400 else 300), np.float32)
+    page[30:170, 20:160] = one
+    page[30:170, left : left + 140] = np.maximum(page[30:170, left : left + 140], one[:, : page.shape[1] - left])
+    assert look(1 - page).alone is alone
 
 
 def test_the_steps_are_named_in_order() -> None:

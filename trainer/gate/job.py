@@ -1,0 +1,121 @@
+"""A whole run of a gate: draw, train, measure, publish."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from registry import store
+from registry.golden import Golden
+from registry.manifest import GATE, GATE_LABELS, DataFile, Manifest, Tensor
+from registry.publish import publish
+from trainer import data, evaluate, loop, models, report, sampling
+from trainer.errors import TargetMissedError, TrainerError
+from trainer.gate import examples
+from trainer.gate import report as gate_report
+from trainer.gate.examples import Held
+from trainer.gate.measure import Measured, measure
+from trainer.loss import UNITS
+from trainer.mnist import Mnist
+from trainer.progress import Progress
+from trainer.recipe import Name, Recipe
+
+_NETWORK: Name = "cnn"  # what a gate's recipe calls its one network
+_GOLDEN = 15  # digits, and as many outliers
+
+
+def run(
+    recipe: Recipe,
+    mnist: Mnist,
+    artifacts: Path,
+    runs: Path,
+    progress: Progress,
+    *,
+    device: torch.device,
+    resume: bool = False,
+) -> tuple[Manifest, Measured]:
+    """Train a gate and publish its next version, if its target is met.
+
+    Raises:
+        TrainerError: if the recipe is no gate's, or a checkpoint is another recipe's.
+        TargetMissedError: if its accuracy on the test set and its outliers is below the recipe's target.
+        DivergedError: if the loss is no number.
+        OSError: if a checkpoint or the version cannot be written.
+    """
+    _check(recipe)
+    settings = recipe.models[_NETWORK]
+    chosen = sampling.parts(mnist.training_labels, recipe)[1].numpy()
+    validation = examples.held(
+        mnist.training_pictures[chosen], mnist.training_labels[chosen], recipe.seed + 1_000, settings.augmentation
+    )
+    training = examples.training(mnist, recipe, device)
+    checkpoint = runs / f"{recipe.name}-{recipe.seed}" / "gate.ckpt"
+    with progress.model(_NETWORK, settings.epochs * data.steps(len(training), settings.batch_size)) as watch:
+        trained = loop.train(
+            recipe, _NETWORK, training, validation.examples(device), checkpoint,
+            resume=resume, on_step=watch.step, on_epoch=watch.epoch,
+        )  # fmt: skip
+    test = examples.held(mnist.test_pictures, mnist.test_labels, recipe.seed + 2_000, settings.augmentation)
+    measured = measure(trained, validation, test)
+    accuracy = measured.metrics["test"].accuracy
+    if accuracy < settings.target:
+        raise TargetMissedError(
+            f"gate: test accuracy {accuracy:.2%} is below the recipe's target of {settings.target:.2%}; "
+            "nothing was published"
+        )
+    return publish(artifacts, manifest(recipe, measured, mnist), files(recipe, measured, test)), measured
+
+
+def _check(recipe: Recipe) -> None:
+    network = recipe.models.get(_NETWORK)
+    if not recipe.outliers or len(recipe.models) != 1 or not network:
+        raise TrainerError(f"recipe {recipe.name}: a gate's has outliers and one model, cnn")
+    if network.architecture.kind != "cnn" or network.architecture.outputs != len(GATE_LABELS):
+        raise TrainerError(f"recipe {recipe.name}: models.cnn.architecture.outputs: a gate has {len(GATE_LABELS)}")
+
+
+def manifest(recipe: Recipe, measured: Measured, mnist: Mnist) -> Manifest:
+    """A manifest whose version and hashes are still to be filled in by `publish`."""
+    return Manifest(
+        name=GATE,
+        version=1,
+        sha256="0" * 64,
+        files={},
+        input=Tensor(name="INPUT__0", shape=[1, 28, 28], meaning="pixels in 0..1, white ink on black"),
+        output=Tensor(name="OUTPUT__0", shape=[len(GATE_LABELS)], meaning="logits, one a label"),
+        labels=list(GATE_LABELS),
+        parameters=models.parameters(measured.trained.module),
+        metrics={str(split): figures for split, figures in measured.metrics.items()},
+        temperature=measured.temperature,
+        weight=1.0,
+        thresholds=measured.thresholds,
+        recipe=recipe.model_dump(mode="json"),
+        data=[DataFile(name=name, sha256=digest) for name, digest in mnist.sha256.items()],
+        torch=measured.trained.origin.torch,
+        commit=measured.trained.origin.commit,
+        seconds=round(measured.trained.seconds, 1),
+        device=measured.trained.origin.device,
+        created=datetime.now(UTC).replace(microsecond=0),
+    )
+
+
+def files(recipe: Recipe, measured: Measured, test: Held) -> dict[str, bytes]:
+    """Every file of a version but its manifest, by its path within it."""
+    unit = UNITS[recipe.models[_NETWORK].loss.name]
+    return {
+        store.MODEL_FILE: measured.model,
+        store.GOLDEN_FILE: golden(measured.model, test).dump(),
+        "report/metrics.json": report.dump(gate_report.figures(recipe, measured)),
+        "report/curves.png": report.curves(f"gate, recipe {recipe.name}", measured.trained.history, unit),
+        "report/refused.png": gate_report.refused(measured),
+        "report/coverage.png": gate_report.coverage(measured),
+    }
+
+
+def golden(model: bytes, test: Held) -> Golden:
+    """Digits and outliers, a blank and a full picture, with what `model.pt` gives for them."""
+    sides = (np.concatenate(list(side.values())) for side in (test.digits, test.others))
+    spread = [side[np.linspace(0, len(side) - 1, _GOLDEN).astype(int)] for side in sides]
+    pictures = np.concatenate([*spread, np.zeros((1, 28, 28), np.uint8), np.full((1, 28, 28), 255, np.uint8)])
+    return Golden(evaluate.scaled(pictures), evaluate.logits(model, pictures))
