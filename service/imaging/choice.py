@@ -15,7 +15,7 @@ _STRAIGHT = 0.06  # width by length of a straight line, at most
 
 def choose(shapes: Sequence[Shape], height: int, width: int) -> tuple[list[Shape], list[Shape]]:
     """The shapes of the most prominent digit of a picture [height, width], and the others."""
-    framed = [shape for shape in shapes if is_frame(shape, shapes)]
+    framed = [shape for shape in shapes if _is_frame(shape, shapes)]
     shapes = [shape for shape in shapes if shape not in framed] or shapes
     main = max(shapes, key=lambda shape: _prominence(shape, height, width))
     chosen, box = [main], main.box
@@ -28,7 +28,7 @@ def choose(shapes: Sequence[Shape], height: int, width: int) -> tuple[list[Shape
     return chosen, rest
 
 
-def is_frame(shape: Shape, shapes: Sequence[Shape]) -> bool:
+def _is_frame(shape: Shape, shapes: Sequence[Shape]) -> bool:
     """Whether it is drawn around others and holds little ink for its size."""
     box = shape.box
     return shape.area < _FRAME * box.width * box.height and any(
