@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from benchmarks.pictures import thumbnail, vote
@@ -154,7 +155,7 @@ def sheet(reads: Sequence[Read], side: int = 220, columns: int = 6) -> Image.Ima
     return page
 
 
-def fit(reads: Sequence[Read]) -> np.ndarray:
+def fit(reads: Sequence[Read]) -> NDArray[np.float64]:
     """Weights [F] of the logistic regression of "this piece is exactly one digit, read right"."""
     facts, answers = [], []
     for each in reads:
@@ -182,7 +183,10 @@ def fit(reads: Sequence[Read]) -> np.ndarray:
 def _answers(row: Row, outcomes: Sequence[Outcome], picture: Picture) -> list[bool]:
     labels = picture.text.replace("\n", "")
     return [
-        any(str(outcome.label) == label and _alike(row.place(piece.box), box) for label, box in zip(labels, picture.boxes, strict=True))
+        any(
+            str(outcome.label) == label and _alike(row.place(piece.box), box)
+            for label, box in zip(labels, picture.boxes, strict=True)
+        )
         for piece, outcome in zip(row.pieces, outcomes, strict=True)
     ]
 

@@ -10,7 +10,6 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from benchmarks.trouble import file, grained, inked, rules, texture
 from registry.rules import Floats
@@ -203,7 +202,9 @@ def _two_lines(digits: Digits, random: Random) -> Strip:
 def _signs(digits: Digits, random: Random) -> Strip:
     """A number with a comma, a point or a minus that must be left out, within a frame half of the time."""
     size = float(random.uniform(50, 100))
-    number = row(digits, random, size=size, length=int(random.integers(2, 6)), gap=lambda random: random.uniform(0.3, 0.5))
+    number = row(
+        digits, random, size=size, length=int(random.integers(2, 6)), gap=lambda random: random.uniform(0.3, 0.5)
+    )
     ink, boxes, pen = np.array(number.ink), number.boxes, max(2, round(size * 0.1))
     pad = round(size * 0.6)
     ink = np.pad(ink, pad)

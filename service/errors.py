@@ -98,7 +98,9 @@ class BlankPicture(ServiceError):
 
 class TooManyShapes(ServiceError):
     status, name, title = 422, "too-many-shapes", "The picture holds too many shapes"
-    default = "More than 64 shapes stand out from its ground. Send the part with the numbers alone, without other writing."
+    default = (
+        "More than 64 shapes stand out from its ground. Send the part with the numbers alone, without other marks."
+    )
 
 
 class Busy(ServiceError):

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from statistics import median
 
 import numpy as np
+from numpy.typing import NDArray
 
-from registry.rules import Floats
 from service.imaging.line import Reason, Skipped
 from service.imaging.page import Page, Piece, Row
 from service.imaging.shapes import Box
@@ -126,10 +126,12 @@ def best_way(row: Row, outcomes: Sequence[Outcome]) -> tuple[list[Digit], list[S
     return digits[::-1], left_out[::-1]
 
 
-def features(row: Row, outcomes: Sequence[Outcome]) -> np.ndarray:
+def features(row: Row, outcomes: Sequence[Outcome]) -> NDArray[np.float64]:
     """What tells whether each piece is exactly one digit [N, F], by `FEATURES`."""
     middle = median(atom.box.top + atom.box.height / 2 for atom in row.atoms)
-    return np.asarray([_facts(row, piece, outcome, middle) for piece, outcome in zip(row.pieces, outcomes, strict=True)])
+    return np.asarray(
+        [_facts(row, piece, outcome, middle) for piece, outcome in zip(row.pieces, outcomes, strict=True)]
+    )
 
 
 def _facts(row: Row, piece: Piece, outcome: Outcome, middle: float) -> list[float]:
@@ -158,8 +160,8 @@ def _facts(row: Row, piece: Piece, outcome: Outcome, middle: float) -> list[floa
     ]
 
 
-def _log_sigmoid(values: np.ndarray) -> np.ndarray:
-    return -np.logaddexp(0, -values)
+def _log_sigmoid(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(-np.logaddexp(0, -values))
 
 
 def _left_out(row: Row, number: int) -> float:

@@ -43,8 +43,10 @@ def find_cuts(mask: Mask, height: float, stroke: float) -> list[Cut]:
         if margin <= column < width - margin and all(abs(column - other) >= margin for other in chosen):
             chosen.append(column)
     return [
-        Cut(np.concatenate([_walk(above, row, column)[::-1], _walk(below[::-1], rows - 1 - row, column)[1:]]),
-            float(through[column]) / stroke)
+        Cut(
+            np.concatenate([_walk(above, row, column)[::-1], _walk(below[::-1], rows - 1 - row, column)[1:]]),
+            float(through[column]) / stroke,
+        )
         for column in sorted(chosen)
     ]
 
@@ -66,7 +68,9 @@ def _walk(total: NDArray[np.float32], row: int, column: int) -> NDArray[np.intp]
     columns = [column]
     for above in range(row - 1, -1, -1):
         first = max(0, column - 1)
-        near = total[above, first : column + 2] + _ASLANT * np.abs(np.arange(first, min(column + 2, total.shape[1])) - column)
+        near = total[above, first : column + 2] + _ASLANT * np.abs(
+            np.arange(first, min(column + 2, total.shape[1])) - column
+        )
         column = first + int(near.argmin())
         columns.append(column)
     return np.asarray(columns, dtype=np.intp)

@@ -6,10 +6,12 @@ An atom is a shape of a line, or what cuts leave of one; a piece is some atoms b
 digits is decided once the models have judged them (`service/numbers.py`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from registry.rules import Floats
 from service.errors import BlankPicture, TooManyShapes
@@ -18,7 +20,7 @@ from service.imaging.decode import decode
 from service.imaging.ground import Polarity
 from service.imaging.layout import lay_out
 from service.imaging.line import Line, Skipped, find_lines
-from service.imaging.shapes import Box, Mask, Shapes, bounds, find_shapes, stroke_width
+from service.imaging.shapes import Box, Labels, Mask, Shapes, bounds, find_shapes, stroke_width
 from service.imaging.steps import Step, Turn
 from service.imaging.strokes import Strokes, find_strokes, whitened
 
@@ -142,7 +144,7 @@ def _row(line: Line, shapes: Shapes, strokes: Strokes, across: float, down: floa
     )
 
 
-def _atoms(line: Line, numbers: Floats, size: tuple[int, int], height: float) -> tuple[Floats, tuple[Atom, ...]]:
+def _atoms(line: Line, numbers: Labels, size: tuple[int, int], height: float) -> tuple[Labels, tuple[Atom, ...]]:
     """Whose each pixel [H, W] is, 1 for the first atom and 0 for none, and the atoms from left to right."""
     owners = np.zeros((size[1], size[0]), np.uint16)
     found: list[tuple[float, Atom, Mask]] = []
@@ -169,11 +171,11 @@ def _atoms(line: Line, numbers: Floats, size: tuple[int, int], height: float) ->
     return owners, tuple(atom for _, atom, _ in found)
 
 
-def _enlarged(mask: np.ndarray, size: tuple[int, int]) -> Mask:
+def _enlarged(mask: NDArray[np.bool_], size: tuple[int, int]) -> Mask:
     return (cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_LINEAR) > 0.5).astype(np.uint8)
 
 
-def _pieces(atoms, owners, white, height) -> tuple[Piece, ...]:
+def _pieces(atoms: Sequence[Atom], owners: Labels, white: Floats, height: float) -> tuple[Piece, ...]:
     """Every run of atoms that has a digit's size, laid out."""
     pieces = []
     for first in range(len(atoms)):
