@@ -181,12 +181,9 @@ def fit(reads: Sequence[Read]) -> NDArray[np.float64]:
 
 
 def _answers(row: Row, outcomes: Sequence[Outcome], picture: Picture) -> list[bool]:
-    labels = picture.text.replace("\n", "")
+    truth = list(zip(picture.text.replace("\n", ""), picture.boxes, strict=True))
     return [
-        any(
-            str(outcome.label) == label and _alike(row.place(piece.box), box)
-            for label, box in zip(labels, picture.boxes, strict=True)
-        )
+        any(str(outcome.label) == label and _alike(row.place(piece.box), box) for label, box in truth)
         for piece, outcome in zip(row.pieces, outcomes, strict=True)
     ]
 

@@ -199,12 +199,14 @@ def _two_lines(digits: Digits, random: Random) -> Strip:
     return _on_paper([_loose(digits, random, size=size) for _ in range(2)], random)
 
 
+def _wide(random: Random) -> float:
+    return float(random.uniform(0.3, 0.5))
+
+
 def _signs(digits: Digits, random: Random) -> Strip:
     """A number with a comma, a point or a minus that must be left out, within a frame half of the time."""
     size = float(random.uniform(50, 100))
-    number = row(
-        digits, random, size=size, length=int(random.integers(2, 6)), gap=lambda random: random.uniform(0.3, 0.5)
-    )
+    number = row(digits, random, size=size, length=int(random.integers(2, 6)), gap=_wide)
     ink, boxes, pen = np.array(number.ink), number.boxes, max(2, round(size * 0.1))
     pad = round(size * 0.6)
     ink = np.pad(ink, pad)

@@ -7,6 +7,7 @@ segmentation graph of LeCun et al. 1998).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 
 import numpy as np
@@ -141,7 +142,7 @@ def _facts(row: Row, piece: Piece, outcome: Outcome, middle: float) -> list[floa
     aspect = (np.log(box.width / box.height) - _ASPECT[outcome.label]) / _SPREAD[outcome.label]
     size = float(np.log(box.height / row.height))
     following = row.atoms[piece.last].crossed if piece.last < len(row.atoms) else 0.0
-    gap = max((after.box.left - before.box.right for before, after in zip(atoms, atoms[1:], strict=False)), default=0)
+    gap = max((after.box.left - before.box.right for before, after in pairwise(atoms)), default=0)
     aside = abs(box.top + box.height / 2 - middle) / row.height
     return [
         1.0,
@@ -191,6 +192,6 @@ def _number(digits: Sequence[Digit]) -> Number:
         box = box.union(digit.box)
     height = median(digit.box.height for digit in digits)
     text = str(digits[0].outcome.label)
-    for before, digit in zip(digits, digits[1:], strict=False):
+    for before, digit in pairwise(digits):
         text += (" " if digit.box.left - before.box.right > _SPACE * height else "") + str(digit.outcome.label)
     return Number(tuple(digits), text, box)

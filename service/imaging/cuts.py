@@ -68,9 +68,8 @@ def _walk(total: NDArray[np.float32], row: int, column: int) -> NDArray[np.intp]
     columns = [column]
     for above in range(row - 1, -1, -1):
         first = max(0, column - 1)
-        near = total[above, first : column + 2] + _ASLANT * np.abs(
-            np.arange(first, min(column + 2, total.shape[1])) - column
-        )
+        last = min(column + 2, total.shape[1])
+        near = total[above, first:last] + _ASLANT * np.abs(np.arange(first, last) - column)
         column = first + int(near.argmin())
         columns.append(column)
     return np.asarray(columns, dtype=np.intp)
