@@ -120,6 +120,7 @@ class LeftOut(BaseModel):
 class NumberReceipt(Receipt):
     """What this answer cost; the wait and the inference are those of the piece for which they took longest."""
 
+    batch_size: int = Field(ge=0, examples=[31], description="pictures in the largest batch that a piece was in")
     pieces: int = Field(ge=0, examples=[31], description="pieces of the picture that the models judged")
 
 

@@ -14,8 +14,11 @@ from service.imaging.shapes import Mask
 _GROUND = 0.01  # cost of a pixel that is no ink: a short way is better
 _ASLANT = 0.02  # cost of a step aside
 _MOST = 3.2  # stroke widths that a cut may cross
-_APART = 0.12  # of the line's height between two cuts, and from a cut to the ink's side
-_NARROW = 0.4  # of the line's height: ink that is narrower is one digit
+_FEW = 1.5  # as above, through ink that is hardly wider than one digit
+_APART = 0.14  # of the line's height between two cuts, and from a cut to the ink's side
+_NARROW = 0.45  # of the line's height: ink that is narrower is one digit
+_BROAD = 0.9  # as above: ink that is broader holds several digits, mostly
+_BROADEST = 12.0  # as above: no digits
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,9 @@ class Cut:
 def find_cuts(mask: Mask, height: float, stroke: float) -> list[Cut]:
     """Cuts through a shape's mask [H, W], from left to right; `height` is its line's, `stroke` its usual width."""
     rows, width = mask.shape
-    if width < _NARROW * height:
+    if not _NARROW * height <= width <= _BROADEST * height:
         return []
+    most = (_MOST if width > _BROAD * height else _FEW) * stroke
     cost = mask.astype(np.float32) + np.float32(_GROUND)
     above, below = _least(cost), _least(cost[::-1])[::-1]
     row = rows // 2
@@ -38,7 +42,7 @@ def find_cuts(mask: Mask, height: float, stroke: float) -> list[Cut]:
     margin = max(1, round(_APART * height))
     chosen: list[int] = []
     for column in np.argsort(through, kind="stable").tolist():
-        if through[column] > _MOST * stroke:
+        if through[column] > most:
             break
         if margin <= column < width - margin and all(abs(column - other) >= margin for other in chosen):
             chosen.append(column)

@@ -14,6 +14,7 @@ _HELD = 0.25  # of a frame's height that something in it is high, at least
 _TALL = 0.5  # of the usual height: what is less high is a sign, a speck or a stroke of a digit
 _FLAT, _LONG = 0.25, 2.5  # of the usual height: what is less high and longer is a line
 _SHARED = 0.35  # of the lower's height that two shapes of one line have beside each other
+_LAST = 2  # shapes of a line that the next one is held against: one of them may be high or low
 _REACH = 3.0  # usual heights between two neighbours of one line, at most
 _ASIDE = 0.5  # of the line's height that a sign may lie above or below it
 
@@ -85,13 +86,18 @@ def _beside_each_other(shapes: Sequence[Shape], usual: float) -> list[list[Shape
         fits = [
             group
             for group in groups
-            if _shared(shape.box, group[-1].box) >= _SHARED and shape.box.gaps(group[-1].box)[0] <= _REACH * usual
+            if _beside(shape, group) >= _SHARED and shape.box.gaps(group[-1].box)[0] <= _REACH * usual
         ]
         if fits:
-            max(fits, key=lambda group: _shared(shape.box, group[-1].box)).append(shape)
+            max(fits, key=lambda group: _beside(shape, group)).append(shape)
         else:
             groups.append([shape])
     return groups
+
+
+def _beside(shape: Shape, group: Sequence[Shape]) -> float:
+    """How much of its height a shape shares with those at the end of a line, at best."""
+    return max(_shared(shape.box, other.box) for other in group[-_LAST:])
 
 
 def _shared(one: Box, other: Box) -> float:

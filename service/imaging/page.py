@@ -30,9 +30,11 @@ _HEIGHT = 64  # pixels that a line's digits are made high
 _ENLARGED = 4.0  # times, at most
 _SMALLEST = 6  # pixels of ink that a picture has at least
 _MOST_ATOMS = 6  # of a piece
-_WIDEST = 1.8  # of its line's height that a piece is wide
+_WIDEST = 1.5  # of its line's height that a piece is wide
 _LOWEST = 0.3  # of its line's height that a piece is high
-_SMALL = 0.5  # of its line's height: a lower shape may be a stroke of its neighbour
+_APART = 0.2  # of its line's height between two shapes of one piece, at most
+_MOST_PIECES = 1536
+_PIXELS = 1e6  # of a line, at most
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def read_page(content: bytes, max_pixels: int) -> Page:
         BrokenPicture: if it is one, but damaged or cut short.
         TooManyPixels: if its header announces more than `max_pixels`, or what takes too much memory to decode.
         BlankPicture: if no ink stands out from the ground.
-        TooManyShapes: if more than 64 shapes do.
+        TooManyShapes: if more than 64 shapes do, or they can be cut in too many ways.
     """
     decoded = decode(content, max_pixels, _SIDE)
     across, down = decoded.width / decoded.gray.shape[1], decoded.height / decoded.gray.shape[0]
@@ -112,8 +114,11 @@ def read_page(content: bytes, max_pixels: int) -> Page:
     if len(shapes.found) > MOST_SHAPES:
         raise TooManyShapes
     lines, skipped = find_lines(shapes.found)
+    rows = tuple(_row(line, shapes, strokes, across, down) for line in lines)
+    if sum(len(row.pieces) for row in rows) > _MOST_PIECES:
+        raise TooManyShapes("Its shapes may be cut into digits in too many ways. " + TooManyShapes.default)
     return Page(
-        tuple(_row(line, shapes, strokes, across, down) for line in lines),
+        rows,
         tuple(Skipped(_scaled(each.box, across, down), each.reason) for each in skipped),
         strokes.polarity,
         decoded.turn,
@@ -124,7 +129,8 @@ def read_page(content: bytes, max_pixels: int) -> Page:
 
 def _row(line: Line, shapes: Shapes, strokes: Strokes, across: float, down: float) -> Row:
     """A line, its digits made 64 pixels high, as atoms and pieces."""
-    scale = min(_ENLARGED, _HEIGHT / line.height)
+    area = (line.box.width + 4) * (line.box.height + 4)
+    scale = min(_ENLARGED, _HEIGHT / line.height, (_PIXELS / area) ** 0.5)
     left, top = max(0, line.box.left - 2), max(0, line.box.top - 2)
     part = slice(top, line.box.bottom + 2), slice(left, line.box.right + 2)
     white = whitened(strokes.strength[part], strokes.threshold, strokes.full)
@@ -181,8 +187,9 @@ def _pieces(atoms: Sequence[Atom], owners: Labels, white: Floats, height: float)
     for first in range(len(atoms)):
         box = atoms[first].box
         for last in range(first + 1, min(first + _MOST_ATOMS, len(atoms)) + 1):
+            apart = max(atoms[last - 1].box.gaps(box)) > _APART * height
             box = box.union(atoms[last - 1].box)
-            if box.width > _WIDEST * height:
+            if apart or box.width > _WIDEST * height:
                 break
             if box.height < _LOWEST * height:
                 continue

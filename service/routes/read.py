@@ -78,7 +78,7 @@ async def read(
         text=numbers.text,
         accepted=False,
         rule=ensemble.settings.rule,
-        warnings=list(page.warnings),
+        warnings=[*page.warnings, *([] if numbers.lines else ["no digit was found"])],
         lines=[NumberLine(text=line.text, box=place_of(line.box)) for line in numbers.lines],
         digits=_digits(numbers, ensemble.settings.min_confidence, explain=explain),
         skipped=[LeftOut(reason=each.reason, box=place_of(each.box)) for each in numbers.skipped],
