@@ -22,9 +22,10 @@ from service.schemas import State
 from service.settings import Settings
 from service.vote import Outcome, QuorumError, count
 
-_SHARE = 4  # of the queue one upload takes at most a quarter
-
 log = structlog.get_logger("service")
+
+_SHARE = 4  # the pieces of one upload take a quarter of the queue at most,
+_READERS = 2  # and those of so many uploads at a time
 
 
 class Ensemble:
@@ -39,6 +40,7 @@ class Ensemble:
         self.queue = Queue(settings.queue)
         self._batcher = Batcher(self.queue, self._count, settings.max_batch)
         self._decoders = ThreadPoolExecutor(settings.decoders, thread_name_prefix="decode")
+        self._readers = asyncio.Semaphore(_READERS)
         self._loading: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -117,8 +119,9 @@ class Ensemble:
         counted: list[Counted] = []
         together = min(self.settings.max_batch, max(1, self.settings.queue // _SHARE))
         for start in range(0, len(pictures), together):
-            votes = [self.vote(picture) for picture in pictures[start : start + together]]
-            answers = await asyncio.gather(*votes, return_exceptions=True)  # none is left behind where one fails
+            async with self._readers:
+                votes = [self.vote(picture) for picture in pictures[start : start + together]]
+                answers = await asyncio.gather(*votes, return_exceptions=True)  # none is left behind where one fails
             for answer in answers:
                 if isinstance(answer, BaseException):
                     raise answer

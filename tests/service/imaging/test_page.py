@@ -1,4 +1,5 @@
 from io import BytesIO
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -46,7 +47,7 @@ def test_lines_come_from_top_to_bottom() -> None:
     """Two numbers below each other are two rows, the upper one first."""
     found = [read_page(strip.content, LIMIT).rows for strip in make(DIGITS, "two_lines", 6, seed=1)]
     assert sum(len(rows) == 2 for rows in found) >= 5
-    assert all(first.top <= second.top for rows in found for first, second in zip(rows, rows[1:], strict=False))
+    assert all(first.top <= second.top for rows in found for first, second in pairwise(rows))
 
 
 def test_a_frame_is_left_out() -> None:
@@ -84,7 +85,7 @@ def test_64_shapes_are_read_and_65_refused(count: int, refused: bool) -> None:
 def test_any_pixels_give_pieces_within_the_upload_or_an_own_error(
     height: int, width: int, seed: int, cover: float
 ) -> None:
-    """Specks, blots and noise of any shape give finite pieces with boxes within the upload, or an error of the table."""
+    """Specks, blots and noise of any shape give finite pieces within the upload, or an error of the table."""
     random = np.random.default_rng(seed)
     small = random.random((height // 5 + 1, width // 5 + 1), dtype=np.float32)
     picture = np.kron(np.where(small < cover, small, 1), np.ones((5, 5), np.float32))[:height, :width]
