@@ -64,6 +64,16 @@ def test_curl_reads_the_examples(server: Process) -> None:
 
 @needs_install
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_curl_reads_the_number(server: Process) -> None:
+    """The curl of a number gives its five digits in a line, all accepted."""
+    (line,) = [line for line in COMMANDS if line.endswith("/read")]
+    done = subprocess.run(on(server, line), shell=True, cwd=ROOT, capture_output=True, text=True, check=True)
+    answer = json.loads(done.stdout)
+    assert (answer["text"], answer["accepted"]) == ("29168", True)
+
+
+@needs_install
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_curl_shows_health_and_models(server: Process) -> None:
     """The service is ready with three models of the committed release."""
     shown = {}
