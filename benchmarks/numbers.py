@@ -91,7 +91,7 @@ def made(digits: Digits, kinds: Sequence[str], each: int, seed: int) -> list[Pic
 
 
 def source(folder: Path | None) -> Digits:
-    """The digits that tests carry, all 600, or MNIST's training set in a folder."""
+    """The 200 digits of `tests.mnist`, or MNIST's training set in a folder."""
     if folder is None:
         return Digits(mnist.digits(), mnist.labels())
     pictures = np.fromfile(folder / "train-images-idx3-ubyte", np.uint8)[16:].reshape(-1, 28, 28)
@@ -173,10 +173,10 @@ def fit(reads: Sequence[Read]) -> NDArray[np.float64]:
     def loss() -> torch.Tensor:
         search.zero_grad()
         value = torch.nn.functional.binary_cross_entropy_with_logits(x @ weights, y) + 1e-4 * (weights[1:] ** 2).sum()
-        value.backward()
+        value.backward()  # type: ignore[no-untyped-call]
         return value
 
-    search.step(loss)
+    search.step(loss)  # type: ignore[no-untyped-call]
     return weights.detach().numpy()
 
 

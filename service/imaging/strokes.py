@@ -63,7 +63,8 @@ def find_strokes(gray: Floats) -> Strokes:
 
 def whitened(strength: Floats, threshold: float, full: float) -> Floats:
     """Strength [H, W] as white ink in 0..1: what is fainter than half the threshold is paper, the rest stays soft."""
-    return np.clip((strength - np.float32(threshold / 2)) / np.float32(full - threshold / 2), 0, 1)
+    white = (strength - np.float32(threshold / 2)) / np.float32(full - threshold / 2)
+    return np.asarray(np.clip(white, 0, 1), dtype=np.float32)
 
 
 def _floor(ink: Ink) -> float:
