@@ -41,7 +41,8 @@ FEATURES = (
     "aside",
     "aside_small",
 )
-# Logistic regression of "exactly one digit, read right" on 160 strips: python -m benchmarks.numbers --each 16 --seed 5 --mnist DIR --fit
+# Logistic regression of "exactly one digit, read right" on 160 strips:
+# python -m benchmarks.numbers --each 16 --seed 5 --mnist DIR --fit
 WEIGHTS = np.asarray([-0.95, 0.45, 0.84, -0.31, -0.14, -3.01, 0.57, -0.62, -0.15, -0.68, -0.72, -1.52, -0.87])
 _DIGIT = -1.0  # added for each digit: of ways that are as good, the one with fewer digits is taken
 

@@ -15,9 +15,9 @@ _GROUND = 0.01  # cost of a pixel that is no ink: a short way is better
 _ASLANT = 0.02  # cost of a step aside
 _MOST = 3.2  # stroke widths that a cut may cross
 _FEW = 1.5  # as above, through ink that is hardly wider than one digit
-_APART = 0.14  # of the line's height between two cuts, and from a cut to the ink's side
-_NARROW = 0.45  # of the line's height: ink that is narrower is one digit
-_BROAD = 0.9  # as above: ink that is broader holds several digits, mostly
+_APART = 0.16  # of the line's height between two cuts, and from a cut to the ink's side
+_NARROW = 0.75  # of the line's height: ink that is narrower is one digit
+_BROAD = 1.0  # as above: ink that is broader holds several digits, mostly
 _BROADEST = 12.0  # as above: no digits
 
 
@@ -32,6 +32,7 @@ class Cut:
 def find_cuts(mask: Mask, height: float, stroke: float) -> list[Cut]:
     """Cuts through a shape's mask [H, W], from left to right; `height` is its line's, `stroke` its usual width."""
     rows, width = mask.shape
+    height = max(height, rows)  # a digit may be higher than its line usually is, and as wide for it
     if not _NARROW * height <= width <= _BROADEST * height:
         return []
     most = (_MOST if width > _BROAD * height else _FEW) * stroke

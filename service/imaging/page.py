@@ -29,7 +29,7 @@ _SIDE = 1000  # pixels a side that a picture is reduced to: a line of twenty dig
 _HEIGHT = 64  # pixels that a line's digits are made high
 _ENLARGED = 4.0  # times, at most
 _SMALLEST = 6  # pixels of ink that a picture has at least
-_MOST_ATOMS = 6  # of a piece
+_MOST_ATOMS = 12  # of a piece
 _WIDEST = 1.5  # of its line's height that a piece is wide
 _LOWEST = 0.3  # of its line's height that a piece is high
 _APART = 0.2  # of its line's height between two shapes of one piece, at most
@@ -189,7 +189,7 @@ def _pieces(atoms: Sequence[Atom], owners: Labels, white: Floats, height: float)
         for last in range(first + 1, min(first + _MOST_ATOMS, len(atoms)) + 1):
             apart = max(atoms[last - 1].box.gaps(box)) > _APART * height
             box = box.union(atoms[last - 1].box)
-            if apart or box.width > _WIDEST * height:
+            if apart or box.width > _WIDEST * max(height, box.height):
                 break
             if box.height < _LOWEST * height:
                 continue

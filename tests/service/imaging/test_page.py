@@ -88,11 +88,9 @@ def test_any_pixels_give_pieces_within_the_upload_or_an_own_error(
     """Specks, blots and noise of any shape give finite pieces within the upload, or an error of the table."""
     random = np.random.default_rng(seed)
     small = random.random((height // 5 + 1, width // 5 + 1), dtype=np.float32)
-    picture = np.kron(np.where(small < cover, small, 1), np.ones((5, 5), np.float32))[:height, :width].astype(
-        np.float32
-    )
+    blotted = np.kron(np.where(small < cover, small, 1), np.ones((5, 5), np.float32))[:height, :width]
     try:
-        page = page_of(picture)
+        page = page_of(blotted.astype(np.float32))
     except (BlankPicture, TooManyShapes):
         return
     for row in page.rows:
