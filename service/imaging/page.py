@@ -7,7 +7,7 @@ digits is decided once the models have judged them (`service/numbers.py`).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -20,7 +20,7 @@ from service.imaging.decode import decode
 from service.imaging.ground import Polarity
 from service.imaging.layout import lay_out
 from service.imaging.line import Line, Skipped, find_lines
-from service.imaging.shapes import Box, Labels, Mask, Shapes, bounds, find_shapes, stroke_width
+from service.imaging.shapes import Box, Labels, Mask, Shapes, bounds, find_shapes, printed_lines, stroke_width
 from service.imaging.steps import Step, Turn
 from service.imaging.strokes import Strokes, find_strokes, whitened
 
@@ -28,6 +28,8 @@ MOST_SHAPES = 64
 _SIDE = 1000  # pixels a side that a picture is reduced to: a line of twenty digits still has fifty for each
 _HEIGHT = 64  # pixels that a line's digits are made high
 _ENLARGED = 4.0  # times, at most
+_WEAKER = 0.75  # of the least that is no noise: ink may be so weak where it goes on from stronger
+_HALF = 0.45  # of full ink: as above
 _SMALLEST = 6  # pixels of ink that a picture has at least
 _MOST_ATOMS = 12  # of a piece
 _WIDEST = 1.5  # of its line's height that a piece is wide
@@ -107,7 +109,7 @@ def read_page(content: bytes, max_pixels: int) -> Page:
     """
     decoded = decode(content, max_pixels, _SIDE)
     across, down = decoded.width / decoded.gray.shape[1], decoded.height / decoded.gray.shape[0]
-    strokes = find_strokes(decoded.gray)
+    strokes = _with_weaker(find_strokes(decoded.gray))
     shapes = find_shapes(strokes.mask, strokes.strength, MOST_SHAPES + 1)
     if not shapes.found or shapes.found[0].area < min(_SMALLEST, strokes.mask.size // 8):
         raise BlankPicture
@@ -125,6 +127,20 @@ def read_page(content: bytes, max_pixels: int) -> Page:
         decoded.steps + strokes.steps,
         decoded.warnings + strokes.warnings,
     )
+
+
+def _with_weaker(strokes: Strokes) -> Strokes:
+    """Strokes with the weaker ink that goes on from them: of a line in a shadow, part is (hysteresis, Canny 1986)."""
+    weaker = max(_WEAKER * strokes.floor, _HALF * strokes.full)
+    if weaker >= strokes.threshold:
+        return strokes
+    mask = (strokes.strength > weaker).astype(np.uint8)
+    mask &= 1 - printed_lines(mask)
+    _, labels = cv2.connectedComponents(mask, connectivity=8, ltype=cv2.CV_16U)
+    strong = np.zeros(int(labels.max()) + 1, np.uint8)
+    strong[labels[strokes.mask > 0]] = 1
+    strong[0] = 0
+    return replace(strokes, mask=strong[labels], threshold=weaker)
 
 
 def _row(line: Line, shapes: Shapes, strokes: Strokes, across: float, down: float) -> Row:
