@@ -68,7 +68,8 @@ class Read:
     @property
     def digits_right(self) -> int:
         """How many digits stand in both texts, in the same order."""
-        matcher = SequenceMatcher(None, self.text, self.picture.text, autojunk=False)
+        text, wanted = self.text.replace("\n", ""), self.picture.text.replace("\n", "")
+        matcher = SequenceMatcher(None, text, wanted, autojunk=False)
         return sum(block.size for block in matcher.get_matching_blocks())
 
 
