@@ -13,13 +13,14 @@ from starlette.responses import Response
 from service.ensemble import Ensemble
 from service.errors import BadRequest, BodyTooLarge, MethodNotAllowed, NotFound, ServiceError, describe, problem
 from service.guard import Limits, RequestLog
-from service.routes import pages, predict, status
+from service.routes import pages, predict, read, status
 from service.settings import Settings
 
 _DESCRIPTION = """\
 Send a picture of a handwritten digit; three models vote on what it is.
 
     curl -F file=@digit.png http://127.0.0.1:8000/predict
+    curl -F file=@number.png http://127.0.0.1:8000/read
 
 Every error is RFC 9457 `application/problem+json` with a `detail` that says what was wrong and what to do.
 """
@@ -47,6 +48,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.ensemble = ensemble
     app.include_router(predict.router)
+    app.include_router(read.router)
     app.include_router(status.router)
     pages.mount(app)
     app.add_middleware(Limits, max_bytes=settings.max_bytes, max_in_flight=settings.queue)

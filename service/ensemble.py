@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
@@ -16,12 +17,17 @@ from service.engine.batcher import Batcher
 from service.engine.queue import Counted, Queue
 from service.errors import NoQuorum, NotReady
 from service.imaging import Seen, read, warm_up
+from service.imaging.page import Page, read_page
 from service.models import Model, load_model, load_models
+from service.numbers import Numbers, read_numbers
 from service.schemas import State
 from service.settings import Settings
 from service.vote import Outcome, QuorumError, count
 
 log = structlog.get_logger("service")
+
+_SHARE = 4  # the pieces of one upload take a quarter of the queue at most,
+_READERS = 2  # and those of so many uploads at a time
 
 
 class Ensemble:
@@ -37,6 +43,7 @@ class Ensemble:
         self.queue = Queue(settings.queue)
         self._batcher = Batcher(self.queue, self._count, settings.max_batch)
         self._decoders = ThreadPoolExecutor(settings.decoders, thread_name_prefix="decode")
+        self._readers = asyncio.Semaphore(_READERS)
         self._loading: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -105,6 +112,33 @@ class Ensemble:
             return await self.queue.put(picture)
         except QuorumError as error:
             raise NoQuorum(f"{error} /health says more.") from error
+
+    async def read_page(self, content: bytes) -> Page:
+        """Decode an uploaded file and cut its numbers off the event loop; raises what `imaging.page.read_page` does."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._decoders, read_page, content, self.settings.max_pixels)
+
+    async def vote_all(self, pictures: Sequence[Floats]) -> list[Counted]:
+        """The counted votes on the pieces of one upload, so many at a time that others find room in the queue.
+
+        Raises:
+            What `vote` does.
+        """
+        counted: list[Counted] = []
+        together = min(self.settings.max_batch, max(1, self.settings.queue // _SHARE))
+        for start in range(0, len(pictures), together):
+            async with self._readers:
+                votes = [self.vote(picture) for picture in pictures[start : start + together]]
+                answers = await asyncio.gather(*votes, return_exceptions=True)  # none is left behind where one fails
+            for answer in answers:
+                if isinstance(answer, BaseException):
+                    raise answer
+                counted.append(answer)
+        return counted
+
+    async def find_numbers(self, page: Page, outcomes: Sequence[Outcome]) -> Numbers:
+        """The numbers of a page, found off the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._decoders, read_numbers, page, outcomes)
 
     def check(self) -> None:
         """Raise what a request would meet now, before any work is done for it."""

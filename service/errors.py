@@ -96,6 +96,13 @@ class BlankPicture(ServiceError):
     )
 
 
+class TooManyShapes(ServiceError):
+    status, name, title = 422, "too-many-shapes", "The picture holds too many shapes"
+    default = (
+        "More than 64 shapes stand out from its ground. Send the part with the numbers alone, without other marks."
+    )
+
+
 class Busy(ServiceError):
     status, name, title = 503, "busy", "Too many requests at once"
     default = "As many requests are in flight as are taken at once. Try again after the seconds that Retry-After says."

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 from registry.manifest import Manifest
 from registry.rules import Rule
 from service.imaging.ground import Polarity
+from service.imaging.line import Reason
 from service.imaging.steps import Step, Turn
 from service.vote import Reason
 
@@ -82,6 +83,61 @@ class Prediction(BaseModel):
     missing: list[MissingVote] = Field(examples=[[]], description="models that did not vote")
     seen: Look | None = Field(None, description="how the picture was read; only with explain=true")
     receipt: Receipt
+
+
+class NumberDigit(BaseModel):
+    """One digit of a number, with its vote."""
+
+    label: int = Field(ge=0, le=9, description="the digit that won the vote", examples=[4])
+    line: int = Field(ge=0, examples=[0], description="which of `lines` it stands in")
+    box: Place
+    confidence: float = Field(ge=0, le=1, description="combined probability of the label", examples=[0.998])
+    agreement: float = Field(ge=0, le=1, description="share of the votes cast that are for the label", examples=[1.0])
+    accepted: bool = Field(
+        examples=[True],
+        description="whether the confidence reaches DIGITVOTE_MIN_CONFIDENCE and it is more likely one digit than not",
+    )
+    votes: list[Vote]
+    picture: str | None = Field(
+        None,
+        description="the 28x28 that the models saw, a PNG as a data URI; only with explain=true",
+        examples=["data:image/png;base64,…"],
+    )
+
+
+class NumberLine(BaseModel):
+    """One line and the box around its digits."""
+
+    text: str = Field(description="its digits; a gap wider than 1.5 of their height is a space", examples=["40213"])
+    box: Place
+
+
+class LeftOut(BaseModel):
+    """Something that is no digit."""
+
+    reason: Reason = Field(examples=["a comma or a point"], description="what it is taken for")
+    box: Place
+
+
+class NumberReceipt(Receipt):
+    """What this answer cost; the wait and the inference are those of the piece for which they took longest."""
+
+    batch_size: int = Field(ge=0, examples=[31], description="pictures in the largest batch that a piece was in")
+    pieces: int = Field(ge=0, examples=[31], description="pieces of the picture that the models judged")
+
+
+class NumberPrediction(BaseModel):
+    """The numbers on a picture and how they were read."""
+
+    text: str = Field(description="all lines, with line breaks between them", examples=["40213"])
+    accepted: bool = Field(examples=[True], description="whether every digit is accepted, and there is one")
+    rule: Rule = Field(examples=["weighted"], description="how the votes were counted")
+    warnings: list[str] = Field(examples=[[]], description="what to know about this picture, in words")
+    lines: list[NumberLine] = Field(description="from top to bottom")
+    digits: list[NumberDigit] = Field(description="of all lines, in the order of `text`")
+    skipped: list[LeftOut] = Field(examples=[[]], description="what was left out as no digit")
+    missing: list[MissingVote] = Field(examples=[[]], description="models that did not vote")
+    receipt: NumberReceipt
 
 
 State = Literal["starting", "ready", "degraded", "draining", "failed"]

@@ -16,16 +16,12 @@ from registry.rules import Floats
 from service.errors import BlankPicture
 from service.imaging.choice import choose, is_row
 from service.imaging.decode import decode
-from service.imaging.ground import Ink, Polarity, find_ink
+from service.imaging.ground import Polarity
 from service.imaging.layout import is_mnist, lay_out
-from service.imaging.shapes import Box, Mask, bounds, find_shapes, printed_lines, stroke_width
+from service.imaging.shapes import Box, Mask, bounds, find_shapes, stroke_width
 from service.imaging.steps import Step, Turn
+from service.imaging.strokes import find_strokes, whitened
 
-_FLOOR = 0.025  # of full scale: what stands out less is nothing
-_SIGMAS = 4.5  # of the paper's noise: as above
-_FAINT = 0.15  # of full scale: ink that stands out less is worth a word
-_DRAWING = 100  # pixels a side: what is smaller was drawn so, and not reduced
-_HAIR = 2.5  # pixels: strokes thinner than that are smoothed
 _SIMILAR = 0.15  # of the digit's ink: another shape with so much is worth a word
 _FAINTER = 0.25  # of full ink: what is that strong and goes on from a digit is part of it
 _FARTHEST = 1.7  # times its size that a digit may grow so
@@ -90,43 +86,23 @@ def look(gray: Floats) -> Seen:
     """
     if is_mnist(gray):
         return Seen(gray[np.newaxis], bounds((gray > 0).astype(np.uint8)), "light on dark", steps=("unchanged",))
-    ink = find_ink(gray)
-    threshold, full = _levels(ink)
-    steps: list[Step] = ["flattened"]
-    warnings = []
-    mask = (ink.strength > threshold).astype(np.uint8)
-    if max(gray.shape) > _DRAWING and stroke_width(mask) < _HAIR:
-        # Reduced to less than a pixel, a pen's line is dashed: it falls within pixels here and between them there.
-        ink = replace(ink, strength=cv2.GaussianBlur(ink.strength, (0, 0), 1).astype(np.float32))
-        threshold, full = _levels(ink)
-        mask = (ink.strength > threshold).astype(np.uint8)
-    mask, ruled = _without_lines(mask)
-    if ruled:
-        steps.append("unruled")
-    if full < _FAINT:
-        steps.append("brightened")
-        warnings.append("very faint: brightened")
-    digit, several, alone = _picked(mask, ink.strength)
+    strokes = find_strokes(gray)
+    mask, strength, threshold, full = strokes.mask, strokes.strength, strokes.threshold, strokes.full
+    steps, warnings = list(strokes.steps), list(strokes.warnings)
+    digit, several, alone = _picked(mask, strength)
     if several:
         steps.append("picked")
         warnings.append("several shapes: the largest was read")
-    fainter = max(_floor(ink), _FAINTER * full)
-    if (grown := _grown(digit, mask, ink.strength, fainter)) is not None:
+    fainter = max(strokes.floor, _FAINTER * full)
+    if (grown := _grown(digit, mask, strength, fainter)) is not None:
         digit, full, threshold = grown, threshold, fainter
         steps.append("grown")
     box = bounds(digit)
     if edges := box.touches(*gray.shape):
         warnings.append(f"may be cut off at the {' and the '.join(edges)} edge: leave a margin")
-    # What is fainter than half the threshold is paper; the rest keeps its soft edges.
-    strokes = np.clip((ink.strength - np.float32(threshold / 2)) / np.float32(full - threshold / 2), 0, 1)
-    strokes = strokes * cv2.dilate(digit, np.ones((3, 3), np.uint8))
-    picture, last = lay_out(strokes[box.top : box.bottom, box.left : box.right])
-    return Seen(picture[np.newaxis], box, ink.polarity, 0, (*steps, *last), tuple(warnings), alone)
-
-
-def _without_lines(mask: Mask) -> tuple[Mask, bool]:
-    lines = printed_lines(mask)
-    return mask & (1 - lines), bool(lines.any())
+    white = whitened(strength, threshold, full) * cv2.dilate(digit, np.ones((3, 3), np.uint8))
+    picture, last = lay_out(white[box.top : box.bottom, box.left : box.right])
+    return Seen(picture[np.newaxis], box, strokes.polarity, 0, (*steps, *last), tuple(warnings), alone)
 
 
 def _picked(mask: Mask, strength: Floats) -> tuple[Mask, bool, bool]:
@@ -163,35 +139,6 @@ def _grown(digit: Mask, mask: Mask, strength: Floats, threshold: float) -> Mask 
     new_edges = set(large.touches(*digit.shape)) - set(strong.touches(*digit.shape))
     far = max(large.width, large.height) > _FARTHEST * max(strong.width, strong.height)
     return None if far or len(new_edges) > 1 else grown
-
-
-def _floor(ink: Ink) -> float:
-    return max(_FLOOR, _SIGMAS * ink.noise)
-
-
-def _levels(ink: Ink) -> tuple[float, float]:
-    """The strengths above which a pixel is ink, and that full ink has.
-
-    The threshold parts what is above the paper's noise with the largest variance between both parts (Otsu 1979).
-
-    Raises:
-        BlankPicture: if nothing is.
-    """
-    floor, top = _floor(ink), float(ink.strength.max()) + 1e-6
-    if top <= floor:
-        raise BlankPicture
-    counts = cv2.calcHist([ink.strength], [0], None, [64], [floor, top]).ravel()
-    middles = floor + (np.arange(64) + 0.5) * (top - floor) / 64
-    below = counts.cumsum()
-    if below[-1] == 0:
-        raise BlankPicture
-    above = below[-1] - below
-    sums = (counts * middles).cumsum()
-    between = below * above * (sums / np.maximum(below, 1) - (sums[-1] - sums) / np.maximum(above, 1)) ** 2
-    split = int(between[:-1].argmax())
-    inked = counts[split + 1 :].cumsum()
-    full = middles[split + 1 :][int(np.searchsorted(inked, 0.9 * inked[-1]).clip(0, len(inked) - 1))]
-    return float(floor + (split + 1) * (top - floor) / 64), float(full)
 
 
 def _scaled(box: Box, across: float, down: float) -> Box:

@@ -17,7 +17,7 @@ from service.imaging.steps import Step, Turn
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 MAX_MEMORY = 49e6  # bytes that a picture may take while it is decoded
-_WORKING_SIDE = 400  # larger pictures are reduced to it: a digit's stroke is still several pixels wide
+WORKING_SIDE = 400  # larger pictures are reduced to it: a digit's stroke is still several pixels wide
 _STRIP = 16  # rows of a reduced picture that are made at a time
 _SAMPLES = 64  # pixels across that colours are judged by
 _LUMA = np.asarray([0.299, 0.587, 0.114])
@@ -47,7 +47,7 @@ Image.MAX_IMAGE_PIXELS = None
 
 @dataclass(frozen=True)
 class Decoded:
-    """A picture's brightness [H, W] in 0..1, upright, at most 400 pixels a side.
+    """A picture's brightness [H, W] in 0..1, upright, reduced to what is asked for.
 
     `width` and `height` are the upload's own once it is upright, in pixels.
     """
@@ -60,8 +60,8 @@ class Decoded:
     warnings: tuple[str, ...] = ()
 
 
-def decode(content: bytes, max_pixels: int) -> Decoded:
-    """Brightness of a file's first frame.
+def decode(content: bytes, max_pixels: int, side: int = WORKING_SIDE) -> Decoded:
+    """Brightness of a file's first frame, at most `side` pixels a side.
 
     Raises:
         NotAPicture: if no allowed format can be recognised in it.
@@ -77,19 +77,19 @@ def decode(content: bytes, max_pixels: int) -> Decoded:
     width, height = image.size
     _check_size(image, max_pixels)
     try:
-        scale = _WORKING_SIDE / max(width, height)
+        scale = side / max(width, height)
         image.draft(
             None, (int(width * scale), int(height * scale))
         )  # a large JPEG is decoded at a fraction of its size
         _check_memory(image, width * height)
         image.load()
         turn, mirrored = _orientation(image)
-        gray, steps = _brightness(image)
+        gray, steps = _brightness(image, side)
     except TooManyPixels:
         raise
     except Exception as error:  # as above, now of damaged data
         raise BrokenPicture from error
-    if max(width, height) > _WORKING_SIDE:
+    if max(width, height) > side:
         steps = ("reduced", *steps)
     if turn or mirrored:
         gray = np.rot90(gray, -turn // 90)
@@ -154,16 +154,16 @@ def _orientation(image: Image.Image) -> tuple[Turn, bool]:
         return 0, False
 
 
-def _brightness(image: Image.Image) -> tuple[Floats, tuple[Step, ...]]:
+def _brightness(image: Image.Image, side: int) -> tuple[Floats, tuple[Step, ...]]:
     if image.mode.startswith(("I", "F")):
-        return np.asarray(_reduced(image, _unit_scale(image)), dtype=np.float32), ()
+        return np.asarray(_reduced(image, side, _unit_scale(image)), dtype=np.float32), ()
     if image.has_transparency_data:
         # With its colours weighted by their opacity, so that what is transparent does not colour its neighbours.
-        small = _reduced(image, lambda part: part.convert("RGBA").convert("RGBa"))
+        small = _reduced(image, side, lambda part: part.convert("RGBA").convert("RGBa"))
         return _mixed(_on_ground(Image.fromarray(small, "RGBa").convert("RGBA")), ("grounded",))
     if image.mode in ("1", "L"):
-        return _reduced(image, lambda part: part.convert("L")).astype(np.float32) / np.float32(255), ()
-    return _mixed(_reduced(image, lambda part: part.convert("RGB")), ())
+        return _reduced(image, side, lambda part: part.convert("L")).astype(np.float32) / np.float32(255), ()
+    return _mixed(_reduced(image, side, lambda part: part.convert("RGB")), ())
 
 
 def _unit_scale(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
@@ -212,9 +212,9 @@ def _mixed(colours: Pixels, steps: tuple[Step, ...]) -> tuple[Floats, tuple[Step
     return cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY).astype(np.float32) / np.float32(255), steps
 
 
-def _reduced(image: Image.Image, convert: Callable[[Image.Image], Image.Image]) -> Pixels:
-    """A converted copy of at most 400 pixels a side; strip by strip, as a large picture takes memory enough once."""
-    factor = max(1, max(image.size) // _WORKING_SIDE)
+def _reduced(image: Image.Image, side: int, convert: Callable[[Image.Image], Image.Image]) -> Pixels:
+    """A converted copy of at most `side` pixels a side; strip by strip, as a large picture takes memory enough once."""
+    factor = max(1, max(image.size) // side)
     if factor == 1:
         small = np.asarray(convert(image))
     else:
@@ -222,7 +222,7 @@ def _reduced(image: Image.Image, convert: Callable[[Image.Image], Image.Image]) 
         tops = range(0, height, _STRIP * factor)
         parts = (image.crop((0, top, width, min(top + _STRIP * factor, height))) for top in tops)
         small = np.concatenate([np.asarray(convert(part).reduce(factor)) for part in parts])
-    scale = _WORKING_SIDE / max(small.shape[:2])
+    scale = side / max(small.shape[:2])
     if scale < 1:
         size = max(1, round(small.shape[1] * scale)), max(1, round(small.shape[0] * scale))
         small = cv2.resize(small, size, interpolation=cv2.INTER_AREA)

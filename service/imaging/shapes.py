@@ -92,14 +92,14 @@ def bounds(mask: Mask) -> Box:
     return Box(*cv2.boundingRect(mask))
 
 
-def find_shapes(mask: Mask, strength: Floats) -> Shapes:
-    """The connected shapes of a mask [H, W], at most 64, without specks."""
+def find_shapes(mask: Mask, strength: Floats, most: int = _MOST) -> Shapes:
+    """The connected shapes of a mask [H, W], the largest `most`, without specks."""
     _, numbered, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8, ltype=cv2.CV_16U)
     labels = np.asarray(numbered, dtype=np.uint16)
     areas = stats[1:, cv2.CC_STAT_AREA]
     if not len(areas):
         return Shapes(labels, ())
-    largest = np.argsort(areas)[::-1][:_MOST]
+    largest = np.argsort(areas)[::-1][:most]
     shapes = []
     for row in largest[areas[largest] >= _SPECK * areas.max()]:
         left, top, width, height, area = (int(value) for value in stats[row + 1])

@@ -1,13 +1,9 @@
 """POST /predict: a picture in, three votes and the winning label out."""
 
 import time
-from base64 import b64encode
-from io import BytesIO
 from typing import Annotated
 
-import numpy as np
 from fastapi import APIRouter, Depends, Query, Request
-from PIL import Image
 
 from service.dependencies import get_ensemble
 from service.engine.queue import Counted
@@ -29,31 +25,11 @@ from service.errors import (
     responses,
 )
 from service.imaging import Seen
-from service.schemas import Look, MissingVote, Place, Prediction, Receipt, Vote
-from service.upload import FIELD, read_upload
+from service.routes.parts import body, missing_of, ms, place_of, png_of, votes_of
+from service.schemas import Look, Prediction, Receipt
+from service.upload import read_upload
 
 router = APIRouter(tags=["predict"])
-
-_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": [FIELD],
-                    "properties": {
-                        FIELD: {
-                            "type": "string",
-                            "format": "binary",
-                            "description": "a picture of one digit: PNG, JPEG, WebP, BMP, GIF or TIFF",
-                        }
-                    },
-                }
-            }
-        },
-    }
-}
 
 
 @router.post(
@@ -76,7 +52,7 @@ _BODY = {
         NotReady,
         NoQuorum,
     ),
-    openapi_extra=_BODY,
+    openapi_extra=body("a picture of one digit"),
 )
 async def predict(
     request: Request,
@@ -114,22 +90,13 @@ def _answer(seen: Seen, counted: Counted, ensemble: Ensemble, decoded: float, re
         accepted=reason is None,
         reason=reason,
         warnings=list(seen.warnings),
-        votes=[
-            Vote(
-                model=vote.model,
-                version=vote.version,
-                label=vote.label,
-                confidence=round(float(vote.probabilities[vote.label]), 6),
-                probabilities=[round(value, 6) for value in vote.probabilities.tolist()],
-            )
-            for vote in outcome.cast
-        ],
-        missing=[MissingVote(model=vote.model, version=vote.version, reason=vote.reason) for vote in outcome.absent],
+        votes=votes_of(outcome),
+        missing=missing_of(outcome),
         receipt=Receipt(
             request_id=request_id,
-            decode_ms=_ms(decoded),
-            queue_ms=_ms(counted.queue_seconds),
-            inference_ms=_ms(counted.inference_seconds),
+            decode_ms=ms(decoded),
+            queue_ms=ms(counted.queue_seconds),
+            inference_ms=ms(counted.inference_seconds),
             batch_size=counted.batch_size,
             device=str(ensemble.device),
         ),
@@ -137,16 +104,10 @@ def _answer(seen: Seen, counted: Counted, ensemble: Ensemble, decoded: float, re
 
 
 def _look(seen: Seen) -> Look:
-    file = BytesIO()
-    Image.fromarray((seen.picture[0] * 255).round().astype(np.uint8)).save(file, "PNG")
     return Look(
-        picture=f"data:image/png;base64,{b64encode(file.getvalue()).decode()}",
-        box=Place(left=seen.box.left, top=seen.box.top, width=seen.box.width, height=seen.box.height),
+        picture=png_of(seen.picture),
+        box=place_of(seen.box),
         polarity=seen.polarity,
         turn=seen.turn,
         steps=list(seen.steps),
     )
-
-
-def _ms(seconds: float) -> float:
-    return round(seconds * 1e3, 3)

@@ -13,8 +13,9 @@ from service.acceptance import Reject
 from service.app import create_app
 from service.errors import all_errors
 from service.imaging.ground import Polarity
+from service.imaging import line
 from service.imaging.steps import Step
-from service.schemas import Look, Prediction, State
+from service.schemas import Look, NumberDigit, NumberPrediction, Prediction, State
 from service.settings import Settings, defaults, variables
 from service.vote import Reason
 from tests.support import ROOT
@@ -40,9 +41,11 @@ def test_every_route_stands_in_the_docs() -> None:
 
 
 def _routes() -> list[APIRoute]:
-    from service.routes import pages, predict, status
+    from service.routes import pages, predict, read, status
 
-    return [route for part in (pages, predict, status) for route in part.router.routes if isinstance(route, APIRoute)]
+    return [
+        route for part in (pages, predict, read, status) for route in part.router.routes if isinstance(route, APIRoute)
+    ]
 
 
 def test_no_route_is_served_that_the_documented_routers_lack() -> None:
@@ -73,6 +76,13 @@ def test_every_field_of_seen_and_every_step_stands_in_the_docs() -> None:
     assert set(get_args(Polarity)) <= set(re.findall(r"`([^`]+)`", part))
     steps = (ROOT / "docs" / "pictures.md").read_text().split("## Steps")[1].split("\n## ")[0]
     assert re.findall(r"^\| `(\w+)` \|", steps, re.MULTILINE) == list(get_args(Step))
+
+
+def test_every_field_and_reason_of_read_stands_in_the_docs() -> None:
+    """docs/serving.md names each field of /read's answer and of its digits, and each reason to leave something out."""
+    part = SERVING.split("## Numbers")[1].split("\n## ")[0]
+    named = set(re.findall(r"`([^`\n]+)`", part.split("```")[2]))
+    assert {*NumberPrediction.model_fields, *NumberDigit.model_fields, *get_args(line.Reason)} <= named
 
 
 def test_every_field_of_the_manifest_stands_in_the_docs() -> None:

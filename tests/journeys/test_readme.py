@@ -49,7 +49,7 @@ def test_the_commands_are_those_that_are_tested_here() -> None:
 def test_curl_reads_the_examples(server: Process) -> None:
     """Each curl of a picture gives the digit that its file is named after, accepted, by all three models."""
     names = {"seven": 7, "three": 3, "four": 4}
-    lines = [line for line in COMMANDS if line.startswith("curl -F")]
+    lines = [line for line in COMMANDS if line.startswith("curl -F") and line.endswith("/predict")]
     assert len(lines) == 3
     for line in lines:
         done = subprocess.run(on(server, line), shell=True, cwd=ROOT, capture_output=True, text=True, check=True)
@@ -60,6 +60,16 @@ def test_curl_reads_the_examples(server: Process) -> None:
         assert answer["accepted"]
         assert answer["agreement"] == 1
         assert answer["warnings"] == []
+
+
+@needs_install
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_curl_reads_the_number(server: Process) -> None:
+    """The curl of a number gives its five digits in a line, all accepted."""
+    (line,) = [line for line in COMMANDS if line.endswith("/read")]
+    done = subprocess.run(on(server, line), shell=True, cwd=ROOT, capture_output=True, text=True, check=True)
+    answer = json.loads(done.stdout)
+    assert (answer["text"], answer["accepted"]) == ("29168", True)
 
 
 @needs_install
@@ -111,7 +121,7 @@ def test_make_train_publishes_what_make_serve_reads(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     artifacts = tmp_path / "artifacts"
     with serving(artifacts, command=("make", "serve", "PORT=0", f"ARTIFACTS={artifacts}")) as running:
-        lines = [on(running, line) for line in COMMANDS if line.startswith("curl -F")]
+        lines = [on(running, line) for line in COMMANDS if line.startswith("curl -F") and line.endswith("/predict")]
         answers = [subprocess.run(line, shell=True, cwd=ROOT, capture_output=True, check=True).stdout for line in lines]
     assert len(answers) == 3
     for answer in map(json.loads, answers):

@@ -24,7 +24,7 @@ from registry.open import open_version
 from registry.publish import publish
 from tests.trainer.conftest import OTHER, ROOT, TINY, TinyRun, cli, environment
 from trainer import job, loop, mnist, recipe, sampling
-from trainer.corrupt import CORRUPTIONS
+from trainer.corrupt import CORRUPTIONS, UNSEEN
 from trainer.errors import TrainerError
 from trainer.progress import Progress
 from trainer.recipe import Name
@@ -63,7 +63,8 @@ def test_version_is_whole(tiny_run: TinyRun, model: str) -> None:
     assert manifest.torch == torch.__version__
     assert manifest.device.startswith("cpu: ")
     assert manifest.device.endswith(", 1 thread")
-    assert manifest.weight == pytest.approx(102 / (1 + round(100 * (1 - manifest.metrics["validation"].accuracy))))
+    errors = round(100 * (1 - manifest.metrics["validation"].accuracy))
+    assert manifest.weight == pytest.approx((1.02 / (1 + errors)) ** 2)
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -80,9 +81,10 @@ def test_report(tiny_run: TinyRun, model: str) -> None:
     assert set(figures["vote"]["test"]) == {"weighted", "mean", "majority", "unanimous_errors"}
     assert len(figures["history"]) == figures["history"][-1]["epoch"]
     for accuracies in figures["corruptions"].values():
-        mean = accuracies.pop("mean")
+        mean, unseen = accuracies.pop("mean"), accuracies.pop("unseen")
         assert list(accuracies) == list(CORRUPTIONS)
         assert mean == pytest.approx(sum(accuracies.values()) / len(accuracies))
+        assert unseen == pytest.approx(sum(accuracies[name] for name in UNSEEN) / len(UNSEEN))
     for name in ("curves", "confusion", "mistakes", "corruptions"):
         content = (folder / f"{name}.png").read_bytes()
         assert len(content) < 80_000

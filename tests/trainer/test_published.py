@@ -93,7 +93,7 @@ def test_classes_agree_with_the_report(tiny_run: TinyRun) -> None:
 
 def test_corruptions_by_rule(tiny_run: TinyRun) -> None:
     """`--rule` decides by which rule models vote on corrupted digits."""
-    words = ("--corruptions", "--rule", "majority", "--json", *OTHER)
+    words = ("cnn=1", "lenet5=1", "mlp=1", "--corruptions", "--rule", "majority", "--json", *OTHER)
     done = cli("evaluate", *words, "--artifacts", tiny_run.artifacts)
     assert done.returncode == 0, done.stderr
     assert list(json.loads(done.stdout)["corruptions"]) == ["cnn 1", "lenet5 1", "mlp 1", "vote: majority"]

@@ -1,0 +1,96 @@
+"""Brightness becomes strokes: which pixels are ink, printed lines taken out, and how strong they are."""
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from registry.rules import Floats
+from service.errors import BlankPicture
+from service.imaging.ground import Ink, Polarity, find_ink
+from service.imaging.shapes import Mask, printed_lines, stroke_width
+from service.imaging.steps import Step
+
+_FLOOR = 0.025  # of full scale: what stands out less is nothing
+_SIGMAS = 4.5  # of the paper's noise: as above
+_FAINT = 0.15  # of full scale: ink that stands out less is worth a word
+_DRAWING = 100  # pixels a side: what is smaller was drawn so, and not reduced
+_HAIR = 2.5  # pixels: strokes thinner than that are smoothed
+
+
+@dataclass(frozen=True)
+class Strokes:
+    """The pixels [H, W] that are ink, and how far all stand out from the ground, 0..1 of full scale.
+
+    `threshold` is the least strength of ink, `full` its usual one, `floor` the least that is no noise.
+    """
+
+    mask: Mask
+    strength: Floats
+    polarity: Polarity
+    floor: float
+    threshold: float
+    full: float
+    steps: tuple[Step, ...]
+    warnings: tuple[str, ...]
+
+
+def find_strokes(gray: Floats) -> Strokes:
+    """Find the ink in brightness [H, W].
+
+    Raises:
+        BlankPicture: if none stands out from the ground.
+    """
+    ink = find_ink(gray)
+    threshold, full = _levels(ink)
+    steps: list[Step] = ["flattened"]
+    warnings = []
+    mask = (ink.strength > threshold).astype(np.uint8)
+    if max(gray.shape) > _DRAWING and stroke_width(mask) < _HAIR:
+        # Reduced to less than a pixel, a pen's line is dashed: it falls within pixels here and between them there.
+        ink = replace(ink, strength=cv2.GaussianBlur(ink.strength, (0, 0), 1).astype(np.float32))
+        threshold, full = _levels(ink)
+        mask = (ink.strength > threshold).astype(np.uint8)
+    lines = printed_lines(mask)
+    if lines.any():
+        mask = mask & (1 - lines)
+        steps.append("unruled")
+    if full < _FAINT:
+        steps.append("brightened")
+        warnings.append("very faint: brightened")
+    return Strokes(mask, ink.strength, ink.polarity, _floor(ink), threshold, full, tuple(steps), tuple(warnings))
+
+
+def whitened(strength: Floats, threshold: float, full: float) -> Floats:
+    """Strength [H, W] as white ink in 0..1: what is fainter than half the threshold is paper, the rest stays soft."""
+    white = (strength - np.float32(threshold / 2)) / np.float32(full - threshold / 2)
+    return np.asarray(np.clip(white, 0, 1), dtype=np.float32)
+
+
+def _floor(ink: Ink) -> float:
+    return max(_FLOOR, _SIGMAS * ink.noise)
+
+
+def _levels(ink: Ink) -> tuple[float, float]:
+    """The strengths above which a pixel is ink, and that full ink has.
+
+    The threshold parts what is above the paper's noise with the largest variance between both parts (Otsu 1979).
+
+    Raises:
+        BlankPicture: if nothing is.
+    """
+    floor, top = _floor(ink), float(ink.strength.max()) + 1e-6
+    if top <= floor:
+        raise BlankPicture
+    counts = cv2.calcHist([ink.strength], [0], None, [64], [floor, top]).ravel()
+    middles = floor + (np.arange(64) + 0.5) * (top - floor) / 64
+    below = counts.cumsum()
+    if below[-1] == 0:
+        raise BlankPicture
+    above = below[-1] - below
+    sums = (counts * middles).cumsum()
+    between = below * above * (sums / np.maximum(below, 1) - (sums[-1] - sums) / np.maximum(above, 1)) ** 2
+    split = int(between[:-1].argmax())
+    inked = counts[split + 1 :].cumsum()
+    full = middles[split + 1 :][int(np.searchsorted(inked, 0.9 * inked[-1]).clip(0, len(inked) - 1))]
+    return float(floor + (split + 1) * (top - floor) / 64), float(full)

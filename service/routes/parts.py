@@ -1,0 +1,61 @@
+"""What the answers about pictures share: how a form is described, and votes, boxes and pictures as they are shown."""
+
+from base64 import b64encode
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from registry.rules import Floats
+from service.imaging.shapes import Box
+from service.schemas import MissingVote, Place, Vote
+from service.upload import FIELD
+from service.vote import Outcome
+
+
+def body(description: str) -> dict[str, Any]:
+    """The multipart form of a route, as its OpenAPI page shows it."""
+    file = {
+        "type": "string",
+        "format": "binary",
+        "description": f"{description}: PNG, JPEG, WebP, BMP, GIF or TIFF",
+    }
+    schema = {"type": "object", "required": [FIELD], "properties": {FIELD: file}}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+
+
+def votes_of(outcome: Outcome) -> list[Vote]:
+    """The votes that were cast on a picture."""
+    return [
+        Vote(
+            model=vote.model,
+            version=vote.version,
+            label=vote.label,
+            confidence=round(float(vote.probabilities[vote.label]), 6),
+            probabilities=[round(value, 6) for value in vote.probabilities.tolist()],
+        )
+        for vote in outcome.cast
+    ]
+
+
+def missing_of(outcome: Outcome) -> list[MissingVote]:
+    """The models that did not vote on a picture."""
+    return [MissingVote(model=vote.model, version=vote.version, reason=vote.reason) for vote in outcome.absent]
+
+
+def place_of(box: Box) -> Place:
+    """A box of the upload."""
+    return Place(left=box.left, top=box.top, width=box.width, height=box.height)
+
+
+def png_of(picture: Floats) -> str:
+    """A picture [1, 28, 28] in 0..1 as a PNG in a data URI."""
+    file = BytesIO()
+    Image.fromarray((picture[0] * 255).round().astype(np.uint8)).save(file, "PNG")
+    return f"data:image/png;base64,{b64encode(file.getvalue()).decode()}"
+
+
+def ms(seconds: float) -> float:
+    """Seconds as milliseconds, to the microsecond."""
+    return round(seconds * 1e3, 3)

@@ -1,0 +1,128 @@
+"""POST /read: a picture of numbers in, their digits out, each with its votes."""
+
+import time
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+
+from service.dependencies import get_ensemble
+from service.engine.queue import Counted
+from service.ensemble import Ensemble
+from service.errors import (
+    BadRequest,
+    BlankPicture,
+    BodyTooLarge,
+    BrokenPicture,
+    Busy,
+    EmptyFile,
+    NoFile,
+    NoQuorum,
+    NotAPicture,
+    NotReady,
+    ServiceError,
+    SlowBody,
+    TooManyPixels,
+    TooManyShapes,
+    responses,
+)
+from service.numbers import Digit, Numbers
+from service.routes.parts import body, missing_of, ms, place_of, png_of, votes_of
+from service.schemas import LeftOut, NumberDigit, NumberLine, NumberPrediction, NumberReceipt
+from service.upload import read_upload
+
+router = APIRouter(tags=["predict"])
+
+
+@router.post(
+    "/read",
+    summary="Read the numbers on a picture",
+    response_description="The numbers",
+    response_model_exclude_unset=True,
+    responses=responses(
+        BadRequest,
+        SlowBody,
+        BodyTooLarge,
+        NotAPicture,
+        BrokenPicture,
+        NoFile,
+        EmptyFile,
+        TooManyPixels,
+        BlankPicture,
+        TooManyShapes,
+        ServiceError,
+        Busy,
+        NotReady,
+        NoQuorum,
+    ),
+    openapi_extra=body("a picture of numbers, each in a line"),
+)
+async def read(
+    request: Request,
+    ensemble: Annotated[Ensemble, Depends(get_ensemble)],
+    explain: Annotated[bool, Query(description="add each digit's `picture`: the 28x28 that the models saw")] = False,
+) -> NumberPrediction:
+    """Send a picture of handwritten numbers as the multipart field `file`.
+
+    Its lines are found and cut into digits, also where these touch: of several ways to cut them the one that the models
+    find most probable is taken. What is no digit, as a frame, a comma or a minus, stands in `skipped` with a reason.
+    """
+    ensemble.check()
+    content = await read_upload(request, ensemble.settings.body_seconds)
+    started = time.perf_counter()
+    page = await ensemble.read_page(content)
+    decoded = time.perf_counter() - started
+    counted = await ensemble.vote_all([piece.picture for row in page.rows for piece in row.pieces])
+    numbers = await ensemble.find_numbers(page, [each.outcome for each in counted])
+    answer = NumberPrediction(
+        text=numbers.text,
+        accepted=False,
+        rule=ensemble.settings.rule,
+        warnings=[*page.warnings, *([] if numbers.lines else ["no digit was found"])],
+        lines=[NumberLine(text=line.text, box=place_of(line.box)) for line in numbers.lines],
+        digits=_digits(numbers, explain=explain),
+        skipped=[LeftOut(reason=each.reason, box=place_of(each.box)) for each in numbers.skipped],
+        missing=list({vote.model: vote for each in counted for vote in missing_of(each.outcome)}.values()),
+        receipt=_receipt(counted, decoded, str(ensemble.device), request.state.request_id),
+    )
+    answer.accepted = bool(answer.digits) and all(digit.accepted for digit in answer.digits)
+    request.state.log.update(
+        digits=len(answer.digits), pieces=len(counted), batch_size=answer.receipt.batch_size, bytes=len(content)
+    )
+    return answer
+
+
+def _digits(numbers: Numbers, *, explain: bool) -> list[NumberDigit]:
+    return [
+        _digit(digit, line, explain=explain)
+        for line, number in enumerate(numbers.lines)
+        for digit in number.digits
+    ]
+
+
+def _digit(digit: Digit, line: int, *, explain: bool) -> NumberDigit:
+    outcome = digit.outcome
+    shown = NumberDigit(
+        label=outcome.label,
+        line=line,
+        box=place_of(digit.box),
+        confidence=round(outcome.confidence, 6),
+        agreement=round(outcome.agreement, 6),
+        accepted=outcome.reason is None and digit.certain,
+        votes=votes_of(outcome),
+    )
+    if explain:
+        shown.picture = png_of(digit.piece.picture)
+    return shown
+
+
+def _receipt(counted: Sequence[Counted], decoded: float, device: str, request_id: str) -> NumberReceipt:
+    return NumberReceipt(
+        request_id=request_id,
+        decode_ms=ms(decoded),
+        queue_ms=ms(max((each.queue_seconds for each in counted), default=0)),
+        inference_ms=ms(max((each.inference_seconds for each in counted), default=0)),
+        batch_size=max((each.batch_size for each in counted), default=0),
+        device=device,
+        pieces=len(counted),
+    )

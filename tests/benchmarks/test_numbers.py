@@ -1,0 +1,46 @@
+import subprocess
+import sys
+from pathlib import Path
+
+from PIL import Image
+
+from benchmarks import strips
+from benchmarks.numbers import find
+from tests.mnist import digits, labels
+from tests.support import ROOT, publish_three
+
+DIGITS = strips.Digits(digits(), labels())
+
+
+def test_numbers_are_reported_by_kind_and_drawn_on_a_sheet(tmp_path: Path) -> None:
+    """Each kind has a row with its count and shares, and the sheet shows what was read wrong."""
+    command = [sys.executable, "-m", "benchmarks.numbers", "--each=1", "--kinds", "clean", "paper", "--fit"]
+    done = subprocess.run(
+        [*command, f"--sheet={tmp_path / 'wrong.png'}", f"--artifacts={publish_three(tmp_path / 'models')}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in done.stdout.splitlines() if line[:1] == "|"
+    ]
+    assert [row[:2] for row in rows[2:]] == [["clean", "1"], ["paper", "1"], ["all", "2"]]
+    with Image.open(tmp_path / "wrong.png") as sheet:
+        assert sheet.width > 1000
+
+
+def test_a_folder_is_read_by_the_numbers_in_its_names(tmp_path: Path) -> None:
+    """`<anything>_<number>.<ext>` is taken, other files are left out."""
+    for name in ("a_1_402.png", "b_7.jpg", "readme_x.txt", "plain.png"):
+        (tmp_path / name).write_bytes(b"")
+    assert [(each.name, each.text) for each in find(tmp_path)] == [("a_1_402.png", "402"), ("b_7.jpg", "7")]
+
+
+def test_the_same_seed_makes_the_same_strips() -> None:
+    """Strips of one seed are equal, byte for byte, and each kind makes one whose boxes fit its text."""
+    for kind in strips.KINDS:
+        one, two = (strips.make(DIGITS, kind, 1, seed=3)[0] for _ in range(2))
+        assert one == two
+        assert len(one.boxes) == len(one.text.replace("\n", ""))
