@@ -9,7 +9,7 @@ import torch
 
 from registry import store
 from registry.manifest import Manifest
-from trainer import compare, draft, recipe
+from trainer import compare, origin, recipe
 from trainer.compare import Comparison
 from trainer.errors import TrainerError
 from trainer.mnist import Mnist
@@ -61,7 +61,7 @@ def _without_targets(given: Recipe) -> Recipe:
 
 def differs(first: Original) -> str | None:
     """What of torch and of this source is not what the version was trained by, in words; None if nothing is."""
-    now = {"torch": torch.__version__, "commit": draft.commit()}
+    now = {"torch": torch.__version__, "commit": origin.commit()}
     then = {"torch": first.manifest.torch, "commit": first.manifest.commit}
     changed = [f"{key} {now[key]}, not {then[key]}" for key in now if now[key] != then[key]]
     return "; ".join(changed) or None
