@@ -16,7 +16,7 @@ def test_shipped(name: str) -> None:
     found = recipe.read(name)
     assert found.name == name
     first = (recipe.SHIPPED / f"{name}.toml").read_text().splitlines()[0]
-    assert first == f"# python -m trainer train --recipe {name}"
+    assert first == f"# python -m trainer {'gate' if found.outliers else 'train'} --recipe {name}"
     for model, settings in found.models.items():
         module = models.folded(settings.architecture.build())
         assert models.parameters(module) <= {"mlp": 2_500_000, "cnn": 2_500_000, "lenet5": 61_706}[model]

@@ -14,7 +14,8 @@ Left out as twins, since many a hand writes the digit so:
 - 9: g q
 
 Kept in the forms that no digit has: I between two long bars, Z with a bar, Q with a tail that sticks out, i and j with
-dots, B and D with a stem that sticks out, y with straight arms, θ with a level bar.
+dots, B and D with a stem that sticks out, y with straight arms or a tail that turns back, θ with a level bar, δ and σ
+with a roof.
 """
 
 from trainer.pen import Hand
