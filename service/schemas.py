@@ -6,8 +6,8 @@ from pydantic import BaseModel, Field
 
 from registry.manifest import Manifest
 from registry.rules import Rule
+from service.imaging import line
 from service.imaging.ground import Polarity
-from service.imaging.line import Reason
 from service.imaging.steps import Step, Turn
 from service.vote import Reason
 
@@ -115,7 +115,7 @@ class NumberLine(BaseModel):
 class LeftOut(BaseModel):
     """Something that is no digit."""
 
-    reason: Reason = Field(examples=["a comma or a point"], description="what it is taken for")
+    reason: line.Reason = Field(examples=["a comma or a point"], description="what it is taken for")
     box: Place
 
 

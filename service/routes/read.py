@@ -94,9 +94,7 @@ async def read(
 
 def _digits(numbers: Numbers, *, explain: bool) -> list[NumberDigit]:
     return [
-        _digit(digit, line, explain=explain)
-        for line, number in enumerate(numbers.lines)
-        for digit in number.digits
+        _digit(digit, line, explain=explain) for line, number in enumerate(numbers.lines) for digit in number.digits
     ]
 
 

@@ -12,8 +12,8 @@ from registry.manifest import Manifest
 from service.acceptance import Reject
 from service.app import create_app
 from service.errors import all_errors
-from service.imaging.ground import Polarity
 from service.imaging import line
+from service.imaging.ground import Polarity
 from service.imaging.steps import Step
 from service.schemas import Look, NumberDigit, NumberPrediction, Prediction, State
 from service.settings import Settings, defaults, variables

@@ -24,7 +24,9 @@ DIGITS = Digits(digits(), labels())
 def release() -> tuple[Sequence[Model], Model]:
     """The committed models, and the gate."""
     cpu = torch.device("cpu")
-    return load_models(ROOT / "artifacts", ("mlp", "cnn", "lenet5"), cpu, 64), load_model(ROOT / "artifacts", GATE, cpu, 64)
+    return load_models(ROOT / "artifacts", ("mlp", "cnn", "lenet5"), cpu, 64), load_model(
+        ROOT / "artifacts", GATE, cpu, 64
+    )
 
 
 def numbers(strip: Strip) -> Numbers:
