@@ -49,7 +49,7 @@ def test_an_answer_holds_the_vote_and_how_it_came_about(client: httpx.Client) ->
     )
     assert answer["confidence"] == pytest.approx(weighted / 6, abs=1e-5)
     assert answer["missing"] == answer["warnings"] == []
-    assert answer["accepted"] == (answer["confidence"] >= 0.6) == (answer["reason"] is None)
+    assert answer["accepted"] == (answer["confidence"] >= 0.5) == (answer["reason"] is None)
     assert answer["receipt"]["batch_size"] >= 1
     assert answer["receipt"]["device"] in ("cpu", "cuda")
     assert all(answer["receipt"][f"{step}_ms"] >= 0 for step in ("decode", "queue", "inference"))
