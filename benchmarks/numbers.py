@@ -21,13 +21,12 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from benchmarks.pictures import thumbnail, vote
+from benchmarks.pictures import load, thumbnail, vote
 from benchmarks.strips import KINDS, Digits, make
-from registry.manifest import GATE
 from service.errors import ServiceError
 from service.imaging.page import Page, Row, read_page
 from service.imaging.shapes import Box
-from service.models import Model, load_model, load_models
+from service.models import Model
 from service.numbers import FEATURES, Numbers, features, read_numbers
 from service.settings import Settings
 from service.vote import Outcome
@@ -210,9 +209,7 @@ def main() -> None:
     told = parser.parse_args()
     torch.set_num_threads(1)
     settings = Settings(artifacts=told.artifacts)
-    cpu = torch.device("cpu")
-    models = load_models(settings.artifacts, settings.models, cpu, settings.max_batch)
-    gate = load_model(settings.artifacts, GATE, cpu, settings.max_batch)
+    models, gate = load(settings)
     pictures = [picture for folder in told.folders for picture in find(folder)]
     if not told.folders:
         pictures = made(source(told.mnist), told.kinds, told.each, told.seed)

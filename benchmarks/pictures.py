@@ -82,6 +82,15 @@ def tutorial(content: bytes) -> Floats:
     return (1 - pixels if pixels.mean() > 0.5 else pixels)[np.newaxis]
 
 
+def load(settings: Settings) -> tuple[list[Model], Model]:
+    """The models that vote and the gate, on the CPU."""
+    cpu = torch.device("cpu")
+    return (
+        load_models(settings.artifacts, settings.models, cpu, settings.max_batch),
+        load_model(settings.artifacts, GATE, cpu, settings.max_batch),
+    )
+
+
 def vote(models: Sequence[Model], gate: Model, pictures: Sequence[Floats], settings: Settings) -> list[Outcome]:
     """The counted votes on pictures [1, 28, 28], each accepted or not."""
     outcomes = []
@@ -180,9 +189,7 @@ def main() -> None:
     told = parser.parse_args()
     torch.set_num_threads(1)
     settings = Settings(artifacts=told.artifacts)
-    cpu = torch.device("cpu")
-    models = load_models(settings.artifacts, settings.models, cpu, settings.max_batch)
-    gate = load_model(settings.artifacts, GATE, cpu, settings.max_batch)
+    models, gate = load(settings)
     pictures = [picture for folder in told.folders for picture in find(folder)]
     imaging.warm_up()
     reads = read_all(pictures, models, gate, settings)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from benchmarks.trouble import file, grained, inked, rules, texture
 from registry.rules import Floats
-from service.imaging.shapes import Box
+from service.imaging.shapes import Box, around
 
 Random = np.random.Generator
 _MARGIN = 0.35  # of the digits' height: what is left free around a strip, at least
@@ -95,11 +95,9 @@ def row(
         part = page[top : top + ink.shape[0], left : left + ink.shape[1]]
         np.maximum(part, ink, out=part)
         boxes.append(Box(left, top, ink.shape[1], ink.shape[0]))
-    around = boxes[0]
-    for box in boxes:
-        around = around.union(box)
-    moved = tuple(Box(box.left - around.left, box.top - around.top, box.width, box.height) for box in boxes)
-    ink = page[around.top : around.bottom, around.left : around.right]
+    whole = around(boxes)
+    moved = tuple(Box(box.left - whole.left, box.top - whole.top, box.width, box.height) for box in boxes)
+    ink = page[whole.top : whole.bottom, whole.left : whole.right]
     return Row(ink, moved, "".join(str(digits.labels[number]) for number in picked))
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from service.imaging.line import Reason, Skipped
 from service.imaging.page import Page, Piece, Row
-from service.imaging.shapes import Box
+from service.imaging.shapes import Box, around
 from service.vote import Outcome
 
 _LEAST = 1e-4  # a probability: a vote against says no more than that
@@ -142,7 +142,7 @@ def _facts(row: Row, piece: Piece, outcome: Outcome, middle: float) -> list[floa
     box, atoms = piece.box, row.atoms[piece.first : piece.last]
     aspect = (np.log(box.width / box.height) - _ASPECT[outcome.label]) / _SPREAD[outcome.label]
     size = float(np.log(box.height / row.height))
-    following = row.atoms[piece.last].crossed if piece.last < len(row.atoms) else 0.0
+    following = row.crossed(piece.last)
     gap = max((after.box.left - before.box.right for before, after in pairwise(atoms)), default=0)
     aside = abs(box.top + box.height / 2 - middle) / row.height
     return [
@@ -165,8 +165,7 @@ def _facts(row: Row, piece: Piece, outcome: Outcome, middle: float) -> list[floa
 def _left_out(row: Row, number: int) -> float:
     """The score of leaving an atom out: parts of a shape belong to a digit, small shapes may well be none."""
     atom = row.atoms[number]
-    following = row.atoms[number + 1].crossed if number + 1 < len(row.atoms) else 0.0
-    if atom.crossed or following:
+    if atom.crossed or row.crossed(number + 1):
         return -8.0
     return -1.0 if atom.box.height < 0.4 * row.height else -6.0
 
@@ -184,9 +183,7 @@ def _reason(row: Row, box: Box) -> Reason:
 
 
 def _number(digits: Sequence[Digit]) -> Number:
-    box = digits[0].box
-    for digit in digits[1:]:
-        box = box.union(digit.box)
+    box = around(digit.box for digit in digits)
     height = median(digit.box.height for digit in digits)
     text = str(digits[0].outcome.label)
     for before, digit in pairwise(digits):

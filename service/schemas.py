@@ -95,7 +95,7 @@ class NumberDigit(BaseModel):
     agreement: float = Field(ge=0, le=1, description="share of the votes cast that are for the label", examples=[1.0])
     accepted: bool = Field(
         examples=[True],
-        description="whether the confidence reaches DIGITVOTE_MIN_CONFIDENCE and it is more likely one digit than not",
+        description="whether it looks like one digit, the vote is sure of it, and it is more likely one digit than not",
     )
     votes: list[Vote]
     picture: str | None = Field(

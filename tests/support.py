@@ -96,6 +96,11 @@ def publish_three(root: Path) -> Path:
     return root
 
 
+def cells(printed: str) -> list[list[str]]:
+    """The rows of the Markdown tables in what was printed, cell by cell, headers among them."""
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in printed.splitlines() if line[:1] == "|"]
+
+
 def drawing(seed: int = 0, size: int = 100, width: int = 8) -> Image.Image:
     """A seeded scribble, dark on white, grayscale [size, size]."""
     points = np.random.default_rng(seed).uniform(0.2, 0.8, (6, 2)) * size

@@ -1,5 +1,6 @@
 """What a version is made of: its manifest, golden digits and report."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -8,10 +9,11 @@ import numpy as np
 
 from registry import store
 from registry.golden import Golden
-from registry.manifest import LABELS, DataFile, Manifest, Tensor
+from registry.manifest import DataFile, Manifest, Metrics, Strictness, Tensor, labels_of
 from trainer import evaluate, models, report
+from trainer.loop import Trained
 from trainer.loss import UNITS
-from trainer.measure import Measured, Vote
+from trainer.measure import Measured, Split, Vote
 from trainer.mnist import Mnist
 from trainer.recipe import Recipe
 from trainer.robustness import Robustness
@@ -19,26 +21,37 @@ from trainer.robustness import Robustness
 _GOLDEN, _HARD = 32, 9
 
 
-def manifest(recipe: Recipe, measured: Measured, mnist: Mnist) -> Manifest:
+def manifest(
+    recipe: Recipe,
+    name: str,
+    trained: Trained,
+    metrics: Mapping[Split, Metrics],
+    mnist: Mnist,
+    *,
+    temperature: float,
+    weight: float,
+    thresholds: dict[Strictness, float] | None = None,
+) -> Manifest:
     """A manifest whose version and hashes are still to be filled in by `publish`."""
-    origin = measured.trained.origin
+    labels, origin = labels_of(name), trained.origin
     return Manifest(
-        name=measured.name,
+        name=name,
         version=1,
         sha256="0" * 64,
         files={},
         input=Tensor(name="INPUT__0", shape=[1, 28, 28], meaning="pixels in 0..1, white ink on black"),
-        output=Tensor(name="OUTPUT__0", shape=[10], meaning="logits, one a label"),
-        labels=list(LABELS),
-        parameters=models.parameters(measured.trained.module),
-        metrics={str(split): figures for split, figures in measured.metrics.items()},
-        temperature=measured.temperature,
-        weight=measured.weight,
+        output=Tensor(name="OUTPUT__0", shape=[len(labels)], meaning="logits, one a label"),
+        labels=list(labels),
+        parameters=models.parameters(trained.module),
+        metrics={str(split): figures for split, figures in metrics.items()},
+        temperature=temperature,
+        weight=weight,
+        thresholds=thresholds or {},
         recipe=recipe.model_dump(mode="json"),
         data=[DataFile(name=name, sha256=digest) for name, digest in mnist.sha256.items()],
         torch=origin.torch,
         commit=origin.commit,
-        seconds=round(measured.trained.seconds, 1),
+        seconds=round(trained.seconds, 1),
         device=origin.device,
         created=datetime.now(UTC).replace(microsecond=0),
     )

@@ -17,7 +17,7 @@ from trainer.console import say
 from trainer.data import Examples
 from trainer.errors import DivergedError, TargetMissedError, TrainerError
 from trainer.loop import Trained
-from trainer.measure import hold, measure
+from trainer.measure import Measured, hold, measure
 from trainer.mnist import Mnist
 from trainer.progress import Progress
 from trainer.recipe import Name, Recipe
@@ -71,12 +71,18 @@ def run(
     robust = robustness.measure(voters, recipe.vote.rule, mnist.test_pictures, mnist.test_labels, device)
     progress.robustness(robust)
     # All is made before the first is published: nothing is left half done by a picture that cannot be drawn.
-    versions = [(draft.manifest(recipe, one, mnist), draft.files(recipe, one, vote, robust, mnist)) for one in measured]
+    versions = [(_manifest(recipe, one, mnist), draft.files(recipe, one, vote, robust, mnist)) for one in measured]
     manifests: list[Manifest] = []
     for manifest, files in versions:
         manifests.append(_publish(artifacts, manifest, files))
         on_published(store.version_path(artifacts, manifest.name, manifests[-1].version))
     return Published(manifests, diverged)
+
+
+def _manifest(recipe: Recipe, one: Measured, mnist: Mnist) -> Manifest:
+    return draft.manifest(
+        recipe, one.name, one.trained, one.metrics, mnist, temperature=one.temperature, weight=one.weight
+    )
 
 
 def _publish(artifacts: Path, manifest: Manifest, files: dict[str, bytes]) -> Manifest:

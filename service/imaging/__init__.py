@@ -64,7 +64,7 @@ def read(content: bytes, max_pixels: int) -> Seen:
     seen = look(decoded.gray)
     return replace(
         seen,
-        box=_scaled(seen.box, decoded.width / decoded.gray.shape[1], decoded.height / decoded.gray.shape[0]),
+        box=seen.box.scaled(decoded.across, decoded.down),
         turn=decoded.turn,
         steps=decoded.steps + seen.steps,
         warnings=decoded.warnings + seen.warnings,
@@ -139,8 +139,3 @@ def _grown(digit: Mask, mask: Mask, strength: Floats, threshold: float) -> Mask 
     new_edges = set(large.touches(*digit.shape)) - set(strong.touches(*digit.shape))
     far = max(large.width, large.height) > _FARTHEST * max(strong.width, strong.height)
     return None if far or len(new_edges) > 1 else grown
-
-
-def _scaled(box: Box, across: float, down: float) -> Box:
-    left, top = int(box.left * across), int(box.top * down)
-    return Box(left, top, round(box.right * across) - left, round(box.bottom * down) - top)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from service.imaging.shapes import Box, Shape
+from service.imaging.shapes import Box, Shape, around
 
 _NEAR = 0.25  # of the digit's longer side: a stroke that far away may still be part of it
 _TALL = 0.6  # of the digit's height: as tall beside it is a digit of its own
@@ -26,16 +26,13 @@ def choose(shapes: Sequence[Shape], height: int, width: int) -> tuple[list[Shape
     while added := [shape for shape in rest if _belongs(shape, box, height, width)]:
         chosen += added
         rest = [shape for shape in rest if shape not in added]
-        for shape in added:
-            box = box.union(shape.box)
+        box = around([box, *(shape.box for shape in added)])
     return chosen, rest
 
 
 def is_row(chosen: Sequence[Shape], others: Sequence[Shape], height: int, width: int) -> bool:
     """Whether other digits stand beside the chosen one, whole, as in a number; what the edge cuts off is none."""
-    box, mass = chosen[0].box, sum(shape.mass for shape in chosen)
-    for shape in chosen[1:]:
-        box = box.union(shape.box)
+    box, mass = around(shape.box for shape in chosen), sum(shape.mass for shape in chosen)
     free = not box.touches(height, width)
     return any(
         shape.box.height >= _TALL * box.height
@@ -55,10 +52,7 @@ def _is_frame(shape: Shape, shapes: Sequence[Shape]) -> bool:
     return shape.area < _FRAME * box.width * box.height and any(
         other.area >= 0.05 * shape.area
         and max(other.box.width, other.box.height) > 0.25 * max(box.width, box.height)
-        and box.left < other.box.left
-        and box.top < other.box.top
-        and other.box.right < box.right
-        and other.box.bottom < box.bottom
+        and box.encloses(other.box)
         for other in shapes
     )
 

@@ -59,6 +59,16 @@ class Decoded:
     steps: tuple[Step, ...] = ()
     warnings: tuple[str, ...] = ()
 
+    @property
+    def across(self) -> float:
+        """The upload's pixels in one of `gray`, from left to right."""
+        return float(self.width / self.gray.shape[1])
+
+    @property
+    def down(self) -> float:
+        """The upload's pixels in one of `gray`, from top to bottom."""
+        return float(self.height / self.gray.shape[0])
+
 
 def decode(content: bytes, max_pixels: int, side: int = WORKING_SIDE) -> Decoded:
     """Brightness of a file's first frame, at most `side` pixels a side.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
-from service.imaging.shapes import Box, Shape
+from service.imaging.shapes import Box, Shape, around
 
 Reason = Literal["a frame", "a line", "a comma or a point", "a dash or a minus", "a speck", "not a digit"]
 
@@ -60,12 +60,7 @@ def _is_frame(shape: Shape, shapes: Sequence[Shape]) -> bool:
     """Whether it is drawn around others and holds little ink for its size."""
     box = shape.box
     return shape.area < _FRAME * box.width * box.height and any(
-        box.left < other.box.left
-        and box.top < other.box.top
-        and other.box.right < box.right
-        and other.box.bottom < box.bottom
-        and other.box.height > _HELD * box.height
-        for other in shapes
+        box.encloses(other.box) and other.box.height > _HELD * box.height for other in shapes
     )
 
 
@@ -111,8 +106,6 @@ def _distance(shape: Shape, group: Sequence[Shape]) -> float:
 
 
 def _line(group: Sequence[Shape], usual: float) -> Line:
-    box = group[0].box
-    for shape in group[1:]:
-        box = box.union(shape.box)
+    box = around(shape.box for shape in group)
     tall = [shape.box.height for shape in group if shape.box.height >= _TALL * usual]
     return Line(tuple(sorted(group, key=lambda shape: shape.box.left)), float(median(tall)), box)

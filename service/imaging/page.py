@@ -77,12 +77,13 @@ class Row:
     across: float
     down: float
 
+    def crossed(self, place: int) -> float:
+        """Stroke widths that the cut before the atom at a place crosses; 0 beyond the last."""
+        return self.atoms[place].crossed if place < len(self.atoms) else 0.0
+
     def place(self, box: Box) -> Box:
         """A box of the line in the pixels of the upload."""
-        left, top = int(self.left + box.left * self.across), int(self.top + box.top * self.down)
-        right = round(self.left + box.right * self.across)
-        bottom = round(self.top + box.bottom * self.down)
-        return Box(left, top, max(1, right - left), max(1, bottom - top))
+        return box.scaled(self.across, self.down, self.left, self.top)
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def read_page(content: bytes, max_pixels: int) -> Page:
         TooManyShapes: if more than 64 shapes do, or they can be cut in too many ways.
     """
     decoded = decode(content, max_pixels, _SIDE)
-    across, down = decoded.width / decoded.gray.shape[1], decoded.height / decoded.gray.shape[0]
+    across, down = decoded.across, decoded.down
     strokes = _with_weaker(find_strokes(decoded.gray))
     shapes = find_shapes(strokes.mask, strokes.strength, MOST_SHAPES + 1)
     if not shapes.found or shapes.found[0].area < min(_SMALLEST, strokes.mask.size // 8):
@@ -121,7 +122,7 @@ def read_page(content: bytes, max_pixels: int) -> Page:
         raise TooManyShapes("Its shapes may be cut into digits in too many ways. " + TooManyShapes.default)
     return Page(
         rows,
-        tuple(Skipped(_scaled(each.box, across, down), each.reason) for each in skipped),
+        tuple(Skipped(each.box.scaled(across, down), each.reason) for each in skipped),
         strokes.polarity,
         decoded.turn,
         decoded.steps + strokes.steps,
@@ -217,8 +218,3 @@ def _pieces(atoms: Sequence[Atom], owners: Labels, white: Floats, height: float)
             picture, steps = lay_out(white[rows, columns] * soft)
             pieces.append(Piece(first, last, picture[np.newaxis], box, steps))
     return tuple(pieces)
-
-
-def _scaled(box: Box, across: float, down: float) -> Box:
-    left, top = int(box.left * across), int(box.top * down)
-    return Box(left, top, max(1, round(box.right * across) - left), max(1, round(box.bottom * down) - top))

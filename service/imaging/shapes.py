@@ -1,7 +1,8 @@
 """Ink becomes shapes: connected strokes, printed lines left out, with where they are and how much ink they hold."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import cv2
@@ -45,6 +46,18 @@ class Box:
         left, top = min(self.left, other.left), min(self.top, other.top)
         return Box(left, top, max(self.right, other.right) - left, max(self.bottom, other.bottom) - top)
 
+    def encloses(self, other: "Box") -> bool:
+        """Whether the other lies within, and reaches none of its sides."""
+        return (
+            self.left < other.left and self.top < other.top and other.right < self.right and other.bottom < self.bottom
+        )
+
+    def scaled(self, across: float, down: float, left: float = 0.0, top: float = 0.0) -> "Box":
+        """The same place in larger pixels, `left` and `top` of them further on; at least one pixel each way."""
+        x, y = int(left + self.left * across), int(top + self.top * down)
+        right, bottom = round(left + self.right * across), round(top + self.bottom * down)
+        return Box(x, y, max(1, right - x), max(1, bottom - y))
+
     def gaps(self, other: "Box") -> tuple[int, int]:
         """Pixels between both across and down; negative where they overlap."""
         return (
@@ -85,6 +98,11 @@ class Shapes:
         chosen = np.zeros(int(self.labels.max()) + 1, dtype=np.uint8)
         chosen[[shape.number for shape in shapes]] = 1
         return chosen[self.labels]
+
+
+def around(boxes: Iterable[Box]) -> Box:
+    """The smallest box around all of some, of which there is one at least."""
+    return reduce(Box.union, boxes)
 
 
 def bounds(mask: Mask) -> Box:

@@ -1,4 +1,4 @@
-"""What the answers about pictures share: how a form is described, and votes, boxes and pictures as they are shown."""
+"""What the routes for pictures share: form and errors as described, and votes, boxes and pictures as they are shown."""
 
 from base64 import b64encode
 from io import BytesIO
@@ -8,10 +8,42 @@ import numpy as np
 from PIL import Image
 
 from registry.rules import Floats
+from service.errors import (
+    BadRequest,
+    BlankPicture,
+    BodyTooLarge,
+    BrokenPicture,
+    Busy,
+    EmptyFile,
+    NoFile,
+    NoQuorum,
+    NotAPicture,
+    NotReady,
+    ServiceError,
+    SlowBody,
+    TooManyPixels,
+)
 from service.imaging.shapes import Box
 from service.schemas import MissingVote, Place, Vote
 from service.upload import FIELD
 from service.vote import Outcome
+
+# What any picture that is sent may meet, in the order in which it would.
+UPLOAD_ERRORS: tuple[type[ServiceError], ...] = (
+    BadRequest,
+    SlowBody,
+    BodyTooLarge,
+    NotAPicture,
+    BrokenPicture,
+    NoFile,
+    EmptyFile,
+    TooManyPixels,
+    BlankPicture,
+    ServiceError,
+    Busy,
+    NotReady,
+    NoQuorum,
+)
 
 
 def body(description: str) -> dict[str, Any]:

@@ -8,24 +8,9 @@ from fastapi import APIRouter, Depends, Query, Request
 from service.dependencies import get_ensemble
 from service.engine.queue import Counted
 from service.ensemble import Ensemble
-from service.errors import (
-    BadRequest,
-    BlankPicture,
-    BodyTooLarge,
-    BrokenPicture,
-    Busy,
-    EmptyFile,
-    NoFile,
-    NoQuorum,
-    NotAPicture,
-    NotReady,
-    ServiceError,
-    SlowBody,
-    TooManyPixels,
-    responses,
-)
+from service.errors import responses
 from service.imaging import Seen
-from service.routes.parts import body, missing_of, ms, place_of, png_of, votes_of
+from service.routes.parts import UPLOAD_ERRORS, body, missing_of, ms, place_of, png_of, votes_of
 from service.schemas import Look, Prediction, Receipt
 from service.upload import read_upload
 
@@ -37,21 +22,7 @@ router = APIRouter(tags=["predict"])
     summary="Read the digit on a picture",
     response_description="The vote",
     response_model_exclude_unset=True,
-    responses=responses(
-        BadRequest,
-        SlowBody,
-        BodyTooLarge,
-        NotAPicture,
-        BrokenPicture,
-        NoFile,
-        EmptyFile,
-        TooManyPixels,
-        BlankPicture,
-        ServiceError,
-        Busy,
-        NotReady,
-        NoQuorum,
-    ),
+    responses=responses(*UPLOAD_ERRORS),
     openapi_extra=body("a picture of one digit"),
 )
 async def predict(

@@ -9,25 +9,9 @@ from fastapi import APIRouter, Depends, Query, Request
 from service.dependencies import get_ensemble
 from service.engine.queue import Counted
 from service.ensemble import Ensemble
-from service.errors import (
-    BadRequest,
-    BlankPicture,
-    BodyTooLarge,
-    BrokenPicture,
-    Busy,
-    EmptyFile,
-    NoFile,
-    NoQuorum,
-    NotAPicture,
-    NotReady,
-    ServiceError,
-    SlowBody,
-    TooManyPixels,
-    TooManyShapes,
-    responses,
-)
+from service.errors import TooManyShapes, responses
 from service.numbers import Digit, Numbers
-from service.routes.parts import body, missing_of, ms, place_of, png_of, votes_of
+from service.routes.parts import UPLOAD_ERRORS, body, missing_of, ms, place_of, png_of, votes_of
 from service.schemas import LeftOut, NumberDigit, NumberLine, NumberPrediction, NumberReceipt
 from service.upload import read_upload
 
@@ -39,22 +23,7 @@ router = APIRouter(tags=["predict"])
     summary="Read the numbers on a picture",
     response_description="The numbers",
     response_model_exclude_unset=True,
-    responses=responses(
-        BadRequest,
-        SlowBody,
-        BodyTooLarge,
-        NotAPicture,
-        BrokenPicture,
-        NoFile,
-        EmptyFile,
-        TooManyPixels,
-        BlankPicture,
-        TooManyShapes,
-        ServiceError,
-        Busy,
-        NotReady,
-        NoQuorum,
-    ),
+    responses=responses(*UPLOAD_ERRORS, TooManyShapes),
     openapi_extra=body("a picture of numbers, each in a line"),
 )
 async def read(

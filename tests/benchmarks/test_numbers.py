@@ -7,7 +7,7 @@ from PIL import Image
 from benchmarks import strips
 from benchmarks.numbers import find
 from tests.mnist import digits, labels
-from tests.support import ROOT, publish_three
+from tests.support import ROOT, cells, publish_three
 
 DIGITS = strips.Digits(digits(), labels())
 
@@ -23,9 +23,7 @@ def test_numbers_are_reported_by_kind_and_drawn_on_a_sheet(tmp_path: Path) -> No
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    rows = [
-        [cell.strip() for cell in line.strip("|").split("|")] for line in done.stdout.splitlines() if line[:1] == "|"
-    ]
+    rows = cells(done.stdout)
     assert [row[:2] for row in rows[2:]] == [["clean", "1"], ["paper", "1"], ["all", "2"]]
     with Image.open(tmp_path / "wrong.png") as sheet:
         assert sheet.width > 1000

@@ -5,7 +5,7 @@ from pathlib import Path
 from PIL import Image
 
 from benchmarks import trouble
-from tests.support import ROOT, publish_three
+from tests.support import ROOT, cells, publish_three
 
 
 def test_pictures_are_reported_by_set_and_drawn_on_a_sheet(tmp_path: Path) -> None:
@@ -25,9 +25,7 @@ def test_pictures_are_reported_by_set_and_drawn_on_a_sheet(tmp_path: Path) -> No
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    rows = [
-        [cell.strip() for cell in line.strip("|").split("|")] for line in done.stdout.splitlines() if line[:1] == "|"
-    ]
+    rows = cells(done.stdout)
     assert [row[:2] for row in rows[2:]] == [
         ["clean", "5"],
         ["others", "1"],

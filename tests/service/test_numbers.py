@@ -5,13 +5,11 @@ from functools import cache
 
 import numpy as np
 import pytest
-import torch
 
-from benchmarks.pictures import vote
+from benchmarks.pictures import load, vote
 from benchmarks.strips import Digits, Strip, make
-from registry.manifest import GATE
 from service.imaging.page import read_page
-from service.models import Model, load_model, load_models
+from service.models import Model
 from service.numbers import Numbers, read_numbers
 from service.settings import Settings
 from tests.mnist import digits, labels
@@ -23,10 +21,7 @@ DIGITS = Digits(digits(), labels())
 @cache
 def release() -> tuple[Sequence[Model], Model]:
     """The committed models, and the gate."""
-    cpu = torch.device("cpu")
-    return load_models(ROOT / "artifacts", ("mlp", "cnn", "lenet5"), cpu, 64), load_model(
-        ROOT / "artifacts", GATE, cpu, 64
-    )
+    return load(Settings(artifacts=ROOT / "artifacts"))
 
 
 def numbers(strip: Strip) -> Numbers:

@@ -1,6 +1,5 @@
 """A whole run of a gate: draw, train, measure, publish."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +7,9 @@ import torch
 
 from registry import store
 from registry.golden import Golden
-from registry.manifest import GATE, GATE_LABELS, DataFile, Manifest, Tensor
+from registry.manifest import GATE, GATE_LABELS, Manifest
 from registry.publish import publish
-from trainer import data, evaluate, loop, models, report, sampling
+from trainer import data, draft, evaluate, loop, report, sampling
 from trainer.errors import TargetMissedError, TrainerError
 from trainer.gate import examples
 from trainer.gate import report as gate_report
@@ -76,27 +75,16 @@ def _check(recipe: Recipe) -> None:
 
 
 def manifest(recipe: Recipe, measured: Measured, mnist: Mnist) -> Manifest:
-    """A manifest whose version and hashes are still to be filled in by `publish`."""
-    return Manifest(
-        name=GATE,
-        version=1,
-        sha256="0" * 64,
-        files={},
-        input=Tensor(name="INPUT__0", shape=[1, 28, 28], meaning="pixels in 0..1, white ink on black"),
-        output=Tensor(name="OUTPUT__0", shape=[len(GATE_LABELS)], meaning="logits, one a label"),
-        labels=list(GATE_LABELS),
-        parameters=models.parameters(measured.trained.module),
-        metrics={str(split): figures for split, figures in measured.metrics.items()},
+    """A gate's manifest; it does not vote, so its weight means nothing."""
+    return draft.manifest(
+        recipe,
+        GATE,
+        measured.trained,
+        measured.metrics,
+        mnist,
         temperature=measured.temperature,
         weight=1.0,
         thresholds=measured.thresholds,
-        recipe=recipe.model_dump(mode="json"),
-        data=[DataFile(name=name, sha256=digest) for name, digest in mnist.sha256.items()],
-        torch=measured.trained.origin.torch,
-        commit=measured.trained.origin.commit,
-        seconds=round(measured.trained.seconds, 1),
-        device=measured.trained.origin.device,
-        created=datetime.now(UTC).replace(microsecond=0),
     )
 
 
