@@ -12,8 +12,9 @@ from starlette.responses import Response
 
 from service.ensemble import Ensemble
 from service.errors import BadRequest, BodyTooLarge, MethodNotAllowed, NotFound, ServiceError, describe, problem
-from service.guard import Limits, RequestLog
-from service.routes import pages, predict, read, status
+from service.guard import Limit, Limits, RequestLog
+from service.lane import Lane
+from service.routes import batch, pages, predict, read, status
 from service.settings import Settings
 
 _DESCRIPTION = """\
@@ -21,6 +22,7 @@ Send a picture of a handwritten digit; three models vote on what it is.
 
     curl -F file=@digit.png http://127.0.0.1:8000/predict
     curl -F file=@number.png http://127.0.0.1:8000/read
+    curl -F file=@one.png -F file=@two.png http://127.0.0.1:8000/predict/batch
 
 Every error is RFC 9457 `application/problem+json` with a `detail` that says what was wrong and what to do.
 """
@@ -47,11 +49,14 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
     )
     app.state.ensemble = ensemble
+    app.state.lane = Lane(ensemble)
     app.include_router(predict.router)
+    app.include_router(batch.router)
     app.include_router(read.router)
     app.include_router(status.router)
     pages.mount(app)
-    app.add_middleware(Limits, max_bytes=settings.max_bytes, max_in_flight=settings.queue)
+    many = Limit(settings.batch_bytes, settings.batches)
+    app.add_middleware(Limits, limit=Limit(settings.max_bytes, settings.queue), own={batch.PATH: many})
     app.add_middleware(RequestLog)  # added last, so outermost: refusals of the limits are logged too
     plain = app.openapi
     app.openapi = lambda: describe(plain())  # type: ignore[method-assign]

@@ -3,6 +3,8 @@
 import asyncio
 import logging
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 
 import structlog
@@ -70,35 +72,48 @@ class RequestLog:
             )
 
 
-class Limits:
-    """Refuses what is over a limit before its body is read: large bodies by 413, requests past the bound by 503."""
+@dataclass
+class Limit:
+    """How large a body may be and how many requests may be in flight, and how many are."""
 
-    def __init__(self, app: ASGIApp, max_bytes: int, max_in_flight: int) -> None:
+    max_bytes: int
+    max_in_flight: int
+    in_flight: int = 0
+
+
+class Limits:
+    """Refuses what is over a limit before its body is read: large bodies by 413, requests past the bound by 503.
+
+    Paths in `own` have limits of their own; all others share `limit`.
+    """
+
+    def __init__(self, app: ASGIApp, limit: Limit, own: Mapping[str, Limit]) -> None:
         self.app = app
-        self.max_bytes = max_bytes
-        self.max_in_flight = max_in_flight
-        self.in_flight = 0
+        self.limit = limit
+        self.own = own
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, or refuse it."""
         if scope["type"] != "http" or scope["method"] != "POST":
             await self.app(scope, receive, send)
             return
-        refusal = self._refusal(Headers(scope=scope))
+        limit = self.own.get(scope["path"], self.limit)
+        refusal = _refusal(limit, Headers(scope=scope))
         if refusal is not None:
             scope["state"]["log"]["error"] = refusal.name
             await problem(refusal, scope["state"]["request_id"])(scope, receive, send)
             return
-        self.in_flight += 1
+        limit.in_flight += 1
         try:
-            await self.app(scope, counted(receive, self.max_bytes), send)
+            await self.app(scope, counted(receive, limit.max_bytes), send)
         finally:
-            self.in_flight -= 1
+            limit.in_flight -= 1
 
-    def _refusal(self, headers: Headers) -> ServiceError | None:
-        length = headers.get("content-length", "")
-        if length.isdigit() and int(length) > self.max_bytes:
-            return BodyTooLarge(too_large(self.max_bytes))
-        if self.in_flight >= self.max_in_flight:
-            return Busy()
-        return None
+
+def _refusal(limit: Limit, headers: Headers) -> ServiceError | None:
+    length = headers.get("content-length", "")
+    if length.isdigit() and int(length) > limit.max_bytes:
+        return BodyTooLarge(too_large(limit.max_bytes))
+    if limit.in_flight >= limit.max_in_flight:
+        return Busy()
+    return None

@@ -37,6 +37,8 @@ class Settings(BaseSettings):
     max_batch: int = Field(64, ge=1, le=4096, description="pictures in one batch at most")
     queue: int = Field(256, ge=1, le=100_000, description="requests in flight at most; those beyond get 503")
     max_bytes: int = Field(10 * 2**20, ge=1024, le=2**30, description="bytes of a request's body at most")
+    batches: int = Field(8, ge=1, le=1000, description="requests of many pictures in flight at most; beyond: 503")
+    batch_bytes: int = Field(64 * 2**20, ge=1024, le=2**30, description="bytes of many pictures' body, also unpacked")
     body_seconds: float = Field(30, gt=0, le=3600, description="seconds that a request's body may take to come")
     max_pixels: int = Field(40_000_000, ge=784, le=10**9, description="pixels of a picture at most")
     rule: Rule = Field("weighted", description="how the votes are counted: weighted, mean or majority")
