@@ -12,9 +12,7 @@ signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 import typer  # noqa: E402
 
 from service import logs  # noqa: E402
-from service.app import create_app  # noqa: E402
-from service.engine.backend import choose_device  # noqa: E402
-from service.server import Server  # noqa: E402
+from service.commands.predict import predict  # noqa: E402
 from service.settings import (  # noqa: E402
     SettingsError,
     defaults,
@@ -32,9 +30,16 @@ def _help() -> str:
 cli = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
 
 
-@cli.command(help=_help())
-def serve() -> None:
-    """Serve until SIGTERM or SIGINT."""
+@cli.callback(invoke_without_command=True, help=_help())
+def serve(context: typer.Context) -> None:
+    """Serve until SIGTERM or SIGINT, where no other command is given."""
+    if context.invoked_subcommand:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        return
+    from service.app import create_app
+    from service.engine.backend import choose_device
+    from service.server import Server
+
     try:
         settings = read_settings()
         choose_device(settings.device)  # now, not once it serves, if there is no such device
@@ -50,6 +55,8 @@ def serve() -> None:
     sys.stdout.flush()
     os._exit(0)
 
+
+cli.command()(predict)
 
 if __name__ == "__main__":
     cli(prog_name="python -m service")

@@ -182,7 +182,10 @@ def test_whatever_pillow_warns_of_stays_out_of_the_log(artifacts: Path) -> None:
     assert all(json.loads(line)["event"] == "request" for line in after)
 
 
-_IMPORTED = "import sys, service.__main__; print([n for n in sys.modules if n.split('.')[0] in {forbidden}])"
+_IMPORTED = (
+    "import sys, service.app, service.server, service.__main__; "
+    "print([n for n in sys.modules if n.split('.')[0] in {forbidden}])"
+)
 
 
 def test_serving_needs_neither_trainer_nor_torchvision_nor_matplotlib() -> None:
