@@ -14,13 +14,12 @@ if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
 FIELD = "file"
-_MAX_PARTS = 16
 
 
 class Parts:
     """Collects the bytes of the first part named `file` as the parser finds them; other parts are passed over."""
 
-    most = _MAX_PARTS
+    most = 16
 
     def __init__(self) -> None:
         self.content: bytearray | None = None
@@ -99,28 +98,38 @@ async def read_upload(request: Request, seconds: float) -> bytes:
         SlowBody: if the body takes longer.
         BodyTooLarge: by the guard's count, where the body has no Content-Length.
     """
+    boundary = boundary_of(request.headers.get("content-type", ""))
     parts = Parts()
-    await parse_form(request, seconds, parts)
+    parse(await whole(request, seconds), boundary, parts)
     if parts.content is None:
         raise NoFile
     check(parts.content, has_filename=parts.has_filename)
     return bytes(parts.content)
 
 
-async def parse_form(request: Request, seconds: float, parts: Parts) -> None:
-    """Give the parser a whole multipart body as it comes, within so many seconds; raises what `read_upload` does."""
-    media_type, options = parse_options_header(request.headers.get("content-type", ""))
+async def whole(request: Request, seconds: float) -> bytes:
+    """A body, which must have come within so many seconds, else it is a SlowBody."""
+    try:
+        async with asyncio.timeout(seconds):
+            return b"".join([chunk async for chunk in request.stream()])
+    except TimeoutError as error:
+        raise SlowBody from error
+
+
+def boundary_of(content_type: str) -> bytes:
+    """What stands between the parts of a form; raises NoFile or BadRequest where it is none."""
+    media_type, options = parse_options_header(content_type)
     if media_type != b"multipart/form-data":
         raise NoFile
     if not options.get(b"boundary"):
         raise BadRequest("The Content-Type names no boundary. Let your HTTP client set that header by itself.")
+    return options[b"boundary"]
+
+
+def parse(body: bytes, boundary: bytes, parts: Parts) -> None:
+    """Give the parts of a whole form to `parts`; raises BadRequest if it is malformed or ends early."""
     try:
-        parser = MultipartParser(options[b"boundary"], _callbacks(parts))
-        async with asyncio.timeout(seconds):
-            async for chunk in request.stream():
-                parser.write(chunk)
-    except TimeoutError as error:
-        raise SlowBody from error
+        MultipartParser(boundary, _callbacks(parts)).write(body)
     except FormParserError as error:
         raise BadRequest(f"The form is malformed: {error}. Let your HTTP client write it.") from error
     if not parts.complete:

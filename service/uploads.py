@@ -7,8 +7,8 @@ from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
 from service.archive import MOST, is_archive, too_large, unpack
-from service.errors import NoFile, NotAPicture, SlowBody, TooManyPictures
-from service.upload import Parts, check, parse_form
+from service.errors import NoFile, NotAPicture, TooManyPictures
+from service.upload import Parts, boundary_of, check, parse, whole
 
 ARCHIVES = ("application/zip", "application/x-zip-compressed")
 
@@ -92,21 +92,21 @@ async def read_uploads(request: Request, seconds: float, max_bytes: int, most_by
         SlowBody: if the body takes longer.
         BodyTooLarge: if the archive's pictures are too large together, or the body by the guard's count.
     """
-    media_type, _ = parse_options_header(request.headers.get("content-type", ""))
-    if media_type.decode() in ARCHIVES:
-        return [*await asyncio.to_thread(unpack, await _body(request, seconds), max_bytes, most_bytes)]
+    content_type = request.headers.get("content-type", "")
+    form = parse_options_header(content_type)[0].decode() not in ARCHIVES
+    boundary = boundary_of(content_type) if form else b""
+    body = await whole(request, seconds)
+    return await asyncio.to_thread(_uploads, body, boundary, max_bytes, most_bytes)
+
+
+def _uploads(body: bytes, boundary: bytes, max_bytes: int, most_bytes: int) -> list[Upload]:
+    """The pictures of a form, or of an archive, where there is no boundary."""
+    if not boundary:
+        return [*unpack(body, max_bytes, most_bytes)]
     files = _Files(max_bytes)
-    await parse_form(request, seconds, files)
+    parse(body, boundary, files)
     if not files.found:
         raise NoFile
     if len(files.found) == 1 and is_archive(files.found[0].data):
-        return [*await asyncio.to_thread(unpack, bytes(files.found[0].data), max_bytes, most_bytes)]
+        return [*unpack(bytes(files.found[0].data), max_bytes, most_bytes)]
     return [*files.found]
-
-
-async def _body(request: Request, seconds: float) -> bytes:
-    try:
-        async with asyncio.timeout(seconds):
-            return await request.body()
-    except TimeoutError as error:
-        raise SlowBody from error

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import structlog
@@ -14,7 +15,7 @@ from service.ensemble import Ensemble
 from service.errors import BrokenArchive, ServiceError, TooManyPictures, responses, told
 from service.lane import Lane
 from service.routes.parts import UPLOAD_ERRORS
-from service.routes.predict import prediction_of
+from service.routes.predict import answer_of
 from service.schemas import BatchAnswer, BatchPrediction
 from service.upload import FIELD
 from service.uploads import ARCHIVES, Upload, read_uploads
@@ -73,39 +74,51 @@ async def predict_batch(
     return StreamingResponse(_whole(answers), media_type="application/json")
 
 
-async def _lines(answers: AsyncIterator[BatchAnswer]) -> AsyncIterator[str]:
+@dataclass(frozen=True)
+class _Answer:
+    """What came of one picture, and that written as JSON, as `BatchAnswer` describes it."""
+
+    index: int
+    failed: bool
+    written: str
+
+
+async def _lines(answers: AsyncIterator[_Answer]) -> AsyncIterator[str]:
     async for answer in answers:
-        yield answer.model_dump_json(exclude_unset=True) + "\n"
+        yield answer.written + "\n"
 
 
-async def _whole(answers: AsyncIterator[BatchAnswer]) -> AsyncIterator[str]:
+async def _whole(answers: AsyncIterator[_Answer]) -> AsyncIterator[str]:
     """One piece: it is streamed because a response that is streamed ends when its reader goes away."""
     done = sorted([answer async for answer in answers], key=lambda answer: answer.index)
-    failed = sum(answer.error is not None for answer in done)
-    batch = BatchPrediction(answered=len(done) - failed, failed=failed, answers=done)
-    yield batch.model_dump_json(exclude_unset=True)
+    failed = sum(answer.failed for answer in done)
+    written = ",".join(answer.written for answer in done)
+    yield f'{{"answered":{len(done) - failed},"failed":{failed},"answers":[{written}]}}'
 
 
-async def _answers(
-    uploads: list[Upload], ensemble: Ensemble, lane: Lane, request: Request
-) -> AsyncIterator[BatchAnswer]:
+async def _answers(uploads: list[Upload], ensemble: Ensemble, lane: Lane, request: Request) -> AsyncIterator[_Answer]:
     """The answers as they are done; what came of them is logged."""
     identity, facts = request.state.request_id, request.state.log
     facts.update(pictures=len(uploads), failed=0)
 
-    async def answer(item: tuple[int, Upload]) -> BatchAnswer:
+    async def answer(item: tuple[int, Upload]) -> _Answer:
         index, upload = item
         try:
             seen, decoded = await lane.read(upload.content)
-            prediction = prediction_of(seen, await lane.vote(seen.picture), ensemble, decoded, identity)
-            return BatchAnswer(index=index, name=upload.name, prediction=prediction)
+            prediction = answer_of(seen, await lane.vote(seen.picture), ensemble, decoded, identity)
+            return _written(BatchAnswer(index=index, name=upload.name, prediction=prediction))
         except ServiceError as error:
-            return BatchAnswer(index=index, name=upload.name, error=told(error, identity))
+            wrong = error
         except Exception:  # nobody foresaw it: the other pictures' answers stand
             log.exception("unexpected error", request_id=identity)
-            return BatchAnswer(index=index, name=upload.name, error=told(ServiceError(), identity))
+            wrong = ServiceError()
+        return _written(BatchAnswer(index=index, name=upload.name, error=told(wrong, identity)))
 
     async with aclosing(lane.finished(answer, list(enumerate(uploads)))) as finished:
         async for each in finished:
-            facts["failed"] += each.error is not None
+            facts["failed"] += each.failed
             yield each
+
+
+def _written(answer: BatchAnswer) -> _Answer:
+    return _Answer(answer.index, answer.error is not None, answer.model_dump_json(exclude_unset=True))

@@ -41,7 +41,7 @@ async def predict(
     started = time.perf_counter()
     seen = await ensemble.read(content)
     decoded = time.perf_counter() - started
-    answer = prediction_of(seen, await ensemble.vote(seen.picture), ensemble, decoded, request.state.request_id)
+    answer = answer_of(seen, await ensemble.vote(seen.picture), ensemble, decoded, request.state.request_id)
     if explain:
         answer.seen = _look(seen)
     request.state.log.update(
@@ -50,7 +50,7 @@ async def predict(
     return answer
 
 
-def prediction_of(seen: Seen, counted: Counted, ensemble: Ensemble, decoded: float, request_id: str) -> Prediction:
+def answer_of(seen: Seen, counted: Counted, ensemble: Ensemble, decoded: float, request_id: str) -> Prediction:
     """The answer on one picture; `decoded` is how many seconds its decoding took."""
     outcome, settings = counted.outcome, ensemble.settings
     reason = outcome.reason if seen.alone or settings.reject == "off" else "more than one digit"
