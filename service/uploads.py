@@ -10,7 +10,7 @@ from service.archive import MOST, is_archive, too_large, unpack
 from service.errors import NoFile, NotAPicture, TooManyPictures
 from service.upload import Parts, boundary_of, check, parse, whole
 
-ARCHIVES = ("application/zip", "application/x-zip-compressed")
+ARCHIVES = (b"application/zip", b"application/x-zip-compressed")
 
 
 class Upload(Protocol):
@@ -33,11 +33,6 @@ class Part:
         self._has_filename = filename is not None
         self._max_bytes = max_bytes
 
-    def add(self, data: bytes) -> None:
-        """Keep some more of its bytes; of a picture that is too large, only as many as show it."""
-        if len(self.data) <= self._max_bytes or is_archive(self.data):
-            self.data += data
-
     async def content(self) -> bytes:
         """Its bytes; raises what is wrong with them."""
         if is_archive(self.data):
@@ -51,13 +46,13 @@ class Part:
 class _Files(Parts):
     """Collects every part named `file`."""
 
+    most = MOST + Parts.most
+
     def __init__(self, max_bytes: int) -> None:
         super().__init__()
         self.found: list[Part] = []
         self._max_bytes = max_bytes
         self._filename: bytes | None = None
-
-    most = MOST + Parts.most
 
     def take(self, options: dict[bytes, bytes]) -> bool:
         """Each is wanted, up to so many."""
@@ -72,7 +67,7 @@ class _Files(Parts):
 
     def add(self, data: bytes) -> None:
         """Some data of the last."""
-        self.found[-1].add(data)
+        self.found[-1].data += data
 
 
 async def read_uploads(request: Request, seconds: float, max_bytes: int, most_bytes: int) -> list[Upload]:
@@ -93,7 +88,7 @@ async def read_uploads(request: Request, seconds: float, max_bytes: int, most_by
         BodyTooLarge: if the archive's pictures are too large together, or the body by the guard's count.
     """
     content_type = request.headers.get("content-type", "")
-    form = parse_options_header(content_type)[0].decode() not in ARCHIVES
+    form = parse_options_header(content_type)[0] not in ARCHIVES
     boundary = boundary_of(content_type) if form else b""
     body = await whole(request, seconds)
     return await asyncio.to_thread(_uploads, body, boundary, max_bytes, most_bytes)

@@ -37,7 +37,7 @@ router = APIRouter(tags=["predict"])
 def _bodies() -> dict[str, Any]:
     form = {"schema": {"type": "object", "required": [FIELD], "properties": {FIELD: _PICTURES}}}
     archive = {"schema": {**_FILE, "description": "a ZIP archive of pictures"}}
-    return {"requestBody": {"required": True, "content": {"multipart/form-data": form, ARCHIVES[0]: archive}}}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": form, ARCHIVES[0].decode(): archive}}}
 
 
 @router.post(

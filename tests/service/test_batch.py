@@ -289,6 +289,8 @@ def test_a_part_that_is_too_large_is_an_error_in_its_place(client: httpx.Client)
 
 def test_other_bodies_are_told_what_to_send(client: httpx.Client) -> None:
     """No form, a form without files, text for a file, and an archive among pictures have their own answers."""
+    odd = client.post("/predict/batch", content=PICTURES[0], headers={b"content-type": b"\xff/\xff"})
+    assert odd.json()["type"] == "urn:digitvote:no-file"
     assert client.post("/predict/batch", content=PICTURES[0]).json()["type"] == "urn:digitvote:no-file"
     assert client.post("/predict/batch", files={"other": b"x"}).json()["type"] == "urn:digitvote:no-file"
     form = {"content-type": "multipart/form-data; boundary=x"}
