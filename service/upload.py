@@ -1,6 +1,7 @@
 """One picture out of a multipart body, bounded in size, parts and headers."""
 
 import asyncio
+import re
 from typing import TYPE_CHECKING
 
 from python_multipart.exceptions import FormParserError
@@ -15,6 +16,14 @@ if TYPE_CHECKING:
 
 FIELD = "file"
 _MAX_PARTS = 16
+
+# As curl, browsers and the usual libraries write them; whatever else there may be is for the parser.
+_PLAIN_TYPE = re.compile(r"multipart/form-data; ?boundary=([\w'()+,./:=?-]{1,70})", re.ASCII)
+_PLAIN_HEAD = re.compile(
+    rb'Content-Disposition: form-data; name="file"; filename="[^"\\\r\n]*"\r\n'
+    rb"(?:Content-Type: [^\r\n]{1,255}\r\n)?\r\n",
+    re.IGNORECASE,
+)
 
 
 class _Parts:
@@ -75,19 +84,44 @@ async def read_upload(request: Request, seconds: float) -> bytes:
         SlowBody: if the body takes longer.
         BodyTooLarge: by the guard's count, where the body has no Content-Length.
     """
-    media_type, options = parse_options_header(request.headers.get("content-type", ""))
+    boundary = _boundary(request.headers.get("content-type", ""))
+    body = await _whole(request, seconds)
+    return _only_part(body, boundary) or _field(body, boundary)
+
+
+async def _whole(request: Request, seconds: float) -> bytes:
+    try:
+        async with asyncio.timeout(seconds):
+            return b"".join([chunk async for chunk in request.stream()])
+    except TimeoutError as error:
+        raise SlowBody from error
+
+
+def _boundary(content_type: str) -> bytes:
+    if plain := _PLAIN_TYPE.fullmatch(content_type):
+        return plain[1].encode()
+    media_type, options = parse_options_header(content_type)
     if media_type != b"multipart/form-data":
         raise NoFile
     if not options.get(b"boundary"):
         raise BadRequest("The Content-Type names no boundary. Let your HTTP client set that header by itself.")
+    return options[b"boundary"]
+
+
+def _only_part(body: bytes, boundary: bytes) -> bytes | None:
+    """The file of a form that is this one part, written as nearly all clients do; None where one must look closer."""
+    opening, closing = b"--" + boundary + b"\r\n", b"\r\n--" + boundary + b"--"
+    head = _PLAIN_HEAD.match(body, len(opening)) if body.startswith(opening) else None
+    if head is None:
+        return None
+    end = body.find(closing[:-2], head.end())
+    return body[head.end() : end] if body[end:].rstrip(b"\r\n") == closing else None
+
+
+def _field(body: bytes, boundary: bytes) -> bytes:
     parts = _Parts()
     try:
-        parser = MultipartParser(options[b"boundary"], _callbacks(parts))
-        async with asyncio.timeout(seconds):
-            async for chunk in request.stream():
-                parser.write(chunk)
-    except TimeoutError as error:
-        raise SlowBody from error
+        MultipartParser(boundary, _callbacks(parts)).write(body)
     except FormParserError as error:
         raise BadRequest(f"The form is malformed: {error}. Let your HTTP client write it.") from error
     if not parts.complete:
