@@ -16,7 +16,7 @@ from service.engine.backend import choose_device, infer, score
 from service.engine.batcher import Batcher
 from service.engine.queue import Counted, Queue
 from service.errors import NoQuorum, NotReady
-from service.imaging import Seen, read, warm_up
+from service.imaging import Seen, is_small, read, warm_up
 from service.imaging.page import Page, read_page
 from service.models import Model, load_model, load_models
 from service.numbers import Numbers, read_numbers
@@ -95,7 +95,9 @@ class Ensemble:
         return ("degraded", "; ".join(lacks)) if lacks else ("ready", None)
 
     async def read(self, content: bytes) -> Seen:
-        """Decode an uploaded file off the event loop; raises what `imaging.read` does."""
+        """Decode an uploaded file, off the event loop where it takes long; raises what `imaging.read` does."""
+        if is_small(content):
+            return read(content, self.settings.max_pixels)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._decoders, read, content, self.settings.max_pixels)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import request_id
@@ -16,6 +16,8 @@ from service.errors import BodyTooLarge, Busy, NotReady, ServiceError, problem
 from service.upload import counted, too_large
 
 log = structlog.get_logger("service")
+
+_ID_HEADER = request_id.HEADER.lower().encode()
 
 
 class RequestLog:
@@ -42,7 +44,7 @@ class RequestLog:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)[request_id.HEADER] = identity
+                message["headers"] = [*message["headers"], (_ID_HEADER, identity.encode())]
             await send(message)
 
         try:

@@ -1,6 +1,7 @@
 """One picture out of a multipart body, bounded in size, parts and headers."""
 
 import asyncio
+import re
 from typing import TYPE_CHECKING
 
 from python_multipart.exceptions import FormParserError
@@ -14,6 +15,14 @@ if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
 FIELD = "file"
+
+# As curl, browsers and the usual libraries write them; whatever else there may be is for the parser.
+_PLAIN_TYPE = re.compile(r"multipart/form-data; ?boundary=([\w'()+,./:=?-]{1,70})", re.ASCII)
+_PLAIN_HEAD = re.compile(
+    rb'Content-Disposition: form-data; name="file"; filename="[^"\\\r\n]*"\r\n'
+    rb"(?:Content-Type: [^\r\n]{1,255}\r\n)?\r\n",
+    re.IGNORECASE,
+)
 
 
 class Parts:
@@ -99,12 +108,8 @@ async def read_upload(request: Request, seconds: float) -> bytes:
         BodyTooLarge: by the guard's count, where the body has no Content-Length.
     """
     boundary = boundary_of(request.headers.get("content-type", ""))
-    parts = Parts()
-    parse(await whole(request, seconds), boundary, parts)
-    if parts.content is None:
-        raise NoFile
-    check(parts.content, has_filename=parts.has_filename)
-    return bytes(parts.content)
+    body = await whole(request, seconds)
+    return _only_part(body, boundary) or _field(body, boundary)
 
 
 async def whole(request: Request, seconds: float) -> bytes:
@@ -118,12 +123,33 @@ async def whole(request: Request, seconds: float) -> bytes:
 
 def boundary_of(content_type: str) -> bytes:
     """What stands between the parts of a form; raises NoFile or BadRequest where it is none."""
+    if plain := _PLAIN_TYPE.fullmatch(content_type):
+        return plain[1].encode()
     media_type, options = parse_options_header(content_type)
     if media_type != b"multipart/form-data":
         raise NoFile
     if not options.get(b"boundary"):
         raise BadRequest("The Content-Type names no boundary. Let your HTTP client set that header by itself.")
     return options[b"boundary"]
+
+
+def _only_part(body: bytes, boundary: bytes) -> bytes | None:
+    """The file of a form that is this one part, written as nearly all clients do; None where one must look closer."""
+    opening, closing = b"--" + boundary + b"\r\n", b"\r\n--" + boundary + b"--"
+    head = _PLAIN_HEAD.match(body, len(opening)) if body.startswith(opening) else None
+    if head is None:
+        return None
+    end = body.find(closing[:-2], head.end())
+    return body[head.end() : end] if body[end:].rstrip(b"\r\n") == closing else None
+
+
+def _field(body: bytes, boundary: bytes) -> bytes:
+    parts = Parts()
+    parse(body, boundary, parts)
+    if parts.content is None:
+        raise NoFile
+    check(parts.content, has_filename=parts.has_filename)
+    return bytes(parts.content)
 
 
 def parse(body: bytes, boundary: bytes, parts: Parts) -> None:

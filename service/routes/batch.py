@@ -5,6 +5,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+import orjson
 import structlog
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import StreamingResponse
@@ -16,7 +17,7 @@ from service.errors import BrokenArchive, ServiceError, TooManyPictures, respons
 from service.lane import Lane
 from service.routes.parts import UPLOAD_ERRORS
 from service.routes.predict import answer_of
-from service.schemas import BatchAnswer, BatchPrediction
+from service.schemas import BatchPrediction
 from service.upload import FIELD
 from service.uploads import ARCHIVES, Upload, read_uploads
 
@@ -80,20 +81,20 @@ class _Answer:
 
     index: int
     failed: bool
-    written: str
+    written: bytes
 
 
-async def _lines(answers: AsyncIterator[_Answer]) -> AsyncIterator[str]:
+async def _lines(answers: AsyncIterator[_Answer]) -> AsyncIterator[bytes]:
     async for answer in answers:
-        yield answer.written + "\n"
+        yield answer.written + b"\n"
 
 
-async def _whole(answers: AsyncIterator[_Answer]) -> AsyncIterator[str]:
+async def _whole(answers: AsyncIterator[_Answer]) -> AsyncIterator[bytes]:
     """One piece: it is streamed because a response that is streamed ends when its reader goes away."""
     done = sorted([answer async for answer in answers], key=lambda answer: answer.index)
     failed = sum(answer.failed for answer in done)
-    written = ",".join(answer.written for answer in done)
-    yield f'{{"answered":{len(done) - failed},"failed":{failed},"answers":[{written}]}}'
+    written = b",".join(answer.written for answer in done)
+    yield b'{"answered":%d,"failed":%d,"answers":[%b]}' % (len(done) - failed, failed, written)
 
 
 async def _answers(uploads: list[Upload], ensemble: Ensemble, lane: Lane, request: Request) -> AsyncIterator[_Answer]:
@@ -106,13 +107,13 @@ async def _answers(uploads: list[Upload], ensemble: Ensemble, lane: Lane, reques
         try:
             seen, decoded = await lane.read(upload.content)
             prediction = answer_of(seen, await lane.vote(seen.picture), ensemble, decoded, identity)
-            return _written(BatchAnswer(index=index, name=upload.name, prediction=prediction))
+            return _written(index, upload, prediction=prediction)
         except ServiceError as error:
             wrong = error
         except Exception:  # nobody foresaw it: the other pictures' answers stand
             log.exception("unexpected error", request_id=identity)
             wrong = ServiceError()
-        return _written(BatchAnswer(index=index, name=upload.name, error=told(wrong, identity)))
+        return _written(index, upload, error=told(wrong, identity).model_dump())
 
     async with aclosing(lane.finished(answer, list(enumerate(uploads)))) as finished:
         async for each in finished:
@@ -120,5 +121,5 @@ async def _answers(uploads: list[Upload], ensemble: Ensemble, lane: Lane, reques
             yield each
 
 
-def _written(answer: BatchAnswer) -> _Answer:
-    return _Answer(answer.index, answer.error is not None, answer.model_dump_json(exclude_unset=True))
+def _written(index: int, upload: Upload, **outcome: dict[str, Any]) -> _Answer:
+    return _Answer(index, "error" in outcome, orjson.dumps({"index": index, "name": upload.name, **outcome}))

@@ -73,8 +73,8 @@ def _digit(digit: Digit, line: int, *, explain: bool) -> NumberDigit:
         label=outcome.label,
         line=line,
         box=place_of(digit.box),
-        confidence=round(outcome.confidence, 6),
-        agreement=round(outcome.agreement, 6),
+        confidence=outcome.confidence,
+        agreement=outcome.agreement,
         accepted=outcome.reason is None and digit.certain,
         votes=votes_of(outcome),
     )
