@@ -11,7 +11,7 @@ import structlog
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service import request_id
+from service import metrics, request_id
 from service.errors import BodyTooLarge, Busy, NotReady, ServiceError, problem
 from service.upload import counted, too_large
 
@@ -60,7 +60,9 @@ class RequestLog:
             if not status:
                 await problem(ServiceError(), identity)(scope, receive, send_named)
         finally:
-            probe = scope["path"] == "/health" and status == HTTPStatus.OK
+            seconds = time.perf_counter() - started
+            metrics.request(scope, status, seconds, facts.get("error"))
+            probe = scope["path"] in ("/health", "/metrics") and status == HTTPStatus.OK
             log.log(
                 # A probe that is content every few seconds is not news.
                 logging.DEBUG if probe else logging.INFO,
@@ -69,7 +71,7 @@ class RequestLog:
                 method=scope["method"],
                 path=scope["path"],
                 status=status or "not answered",
-                ms=round((time.perf_counter() - started) * 1e3, 2),
+                ms=round(seconds * 1e3, 2),
                 **facts,
             )
 
@@ -106,10 +108,12 @@ class Limits:
             await problem(refusal, scope["state"]["request_id"])(scope, receive, send)
             return
         limit.in_flight += 1
+        metrics.IN_FLIGHT.inc()
         try:
             await self.app(scope, counted(receive, limit.max_bytes), send)
         finally:
             limit.in_flight -= 1
+            metrics.IN_FLIGHT.dec()
 
 
 def _refusal(limit: Limit, headers: Headers) -> ServiceError | None:

@@ -26,7 +26,7 @@ class Lane:
         settings = ensemble.settings
         self.width = min(settings.max_batch, max(1, settings.queue // _SHARE))
         self._ensemble = ensemble
-        self._reading = asyncio.Semaphore(_AHEAD * settings.decoders)
+        self._reading = asyncio.Semaphore(_AHEAD * settings.decode_threads)
         self._voting = asyncio.Semaphore(self.width)
 
     async def read(self, content: Callable[[], Awaitable[bytes]]) -> tuple[Seen, float]:

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
+from service import metrics
 from service.engine.queue import Counted
 from service.ensemble import Ensemble
 from service.errors import BadRequest, responses
@@ -65,6 +66,8 @@ def answer_of(seen: Seen, counted: Counted, ensemble: Ensemble, decoded: float, 
     """What `Prediction` describes, ready for orjson: pydantic would take longer than all else that is done for it."""
     outcome, settings = counted.outcome, ensemble.settings
     reason = outcome.reason if seen.alone or settings.reject == "off" else "more than one digit"
+    metrics.decoded(decoded)
+    metrics.answered(outcome.label, outcome.agreement, reason)
     return {
         "label": outcome.label,
         "confidence": outcome.confidence,
