@@ -6,7 +6,6 @@ and whichever is asked adds up those of all; prometheus_client looks for that va
 
 import os
 import time
-from collections import Counter as Tally
 from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from functools import cache, partial
 from typing import Any, get_args
@@ -98,9 +97,13 @@ def timed(predict: Callable[[Floats], Floats], manifest: Manifest) -> Callable[[
 
 def voted(outcomes: Iterable[Outcome]) -> None:
     """Count the votes on a batch."""
-    tally = Tally((vote.model, vote.version, vote.label) for outcome in outcomes for vote in outcome.cast)
-    for vote, times in tally.items():
-        _child(VOTES, *vote).inc(times)
+    times: dict[tuple[str, int, int], int] = {}  # faster than a Counter where the batch is small
+    for outcome in outcomes:
+        for vote in outcome.cast:
+            key = vote.model, vote.version, vote.label
+            times[key] = times.get(key, 0) + 1
+    for key, number in times.items():
+        _child(VOTES, *key).inc(number)
 
 
 def answered(label: int, agreement: float, reason: str | None) -> None:
