@@ -64,7 +64,7 @@ def of(artifact: Artifact) -> bytes:
     """The bytes of `model.onnx` for a published version: its recipe's network with the weights in its `model.pt`.
 
     Raises:
-        TrainerError: if its recipe is none of this trainer's.
+        TrainerError: if its recipe is none of this trainer's, or of another network than `model.pt`.
         ArtifactError: if onnxruntime does not give the golden digits' logits by it.
     """
     manifest = artifact.manifest
@@ -75,7 +75,10 @@ def of(artifact: Artifact) -> bytes:
         raise TrainerError(f"{where}: has no model {manifest.name}")
     network = models.folded(chosen.architecture.build())
     weights = torchscript.weights(artifact.model)
-    network.load_state_dict({name: weights[name] for name in network.state_dict()})
+    try:
+        network.load_state_dict({name: weights[name] for name in network.state_dict()})
+    except (KeyError, RuntimeError) as error:
+        raise TrainerError(f"{where}: its network has other weights than {store.MODEL_FILE}") from error
     return dump(network, artifact.model, artifact.golden)
 
 

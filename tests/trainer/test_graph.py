@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,13 @@ def test_a_graph_is_added_to_an_older_version(tiny_run: TinyRun, tmp_path: Path)
     done = cli("onnx", folder)
     assert done.returncode == 0, done.stderr
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_weights_of_another_network_are_refused(tiny_run: TinyRun) -> None:
+    """A version whose model.pt is not its recipe's network gets no graph, and the error says so."""
+    artifact = open_version(tiny_run.artifacts, "mlp", 1)
+    with pytest.raises(TrainerError, match=r"mlp 1: recipe: its network has other weights than model\.pt"):
+        graph.of(replace(artifact, model=torchscript.dump(models.LeNet5())))
 
 
 def test_a_folder_that_is_no_version_is_refused(tmp_path: Path) -> None:
