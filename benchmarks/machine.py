@@ -19,3 +19,8 @@ def hardware() -> str:
 def versions(*packages: str) -> str:
     """Python's version and those of packages."""
     return ", ".join([f"Python {sys.version.split()[0]}", *(f"{package} {version(package)}" for package in packages)])
+
+
+def conditions(load: float) -> str:
+    """What every benchmark of the service tells of its machine; `load` is the load average before."""
+    return f"{hardware()}; {versions('torch', 'fastapi', 'uvicorn')}; load average before: {load:.1f}"
