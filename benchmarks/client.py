@@ -17,7 +17,7 @@ from typing import NamedTuple
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 _RETRY = re.compile(rb"retry-after:", re.IGNORECASE)
 _BATCH = re.compile(rb'"batch_size": ?(\d+)')
-_PATIENCE = 10.0  # seconds that answers have once the last request is sent
+_PATIENCE = 10.0  # seconds that an answer may take
 
 
 class Answer(NamedTuple):
@@ -93,20 +93,20 @@ class Client:
 
     async def open(self, phases: Sequence[tuple[float, float]]) -> None:
         """Send at each phase's rate for its seconds, evenly."""
-        begin, tasks = 0.0, set()
+        begin, tasks = 0.0, []
         for rate, seconds in phases:
             for number in range(round(rate * seconds)):
                 due = begin + number / rate
                 await asyncio.sleep(max(0.0, due - (time.perf_counter() - self._start)))
-                tasks.add(asyncio.create_task(self._post(due)))
+                tasks.append(asyncio.create_task(self._post(due)))
             begin += seconds
-        await asyncio.wait(tasks, timeout=_PATIENCE)
+        await asyncio.gather(*tasks)
 
     async def _post(self, due: float) -> None:
         answer = b""
         try:
-            connection = self._free.pop() if self._free else await self._connect()
             async with asyncio.timeout(_PATIENCE):
+                connection = await self._connection()
                 answer = await connection.ask(self._request)
             if connection.open:
                 self._free.append(connection)
@@ -124,7 +124,11 @@ class Client:
             )
         )
 
-    async def _connect(self) -> Connection:
+    async def _connection(self) -> Connection:
+        while self._free:
+            connection = self._free.pop()
+            if connection.open:  # the server ends those that are idle for long
+                return connection
         _, connection = await asyncio.get_running_loop().create_connection(Connection, "127.0.0.1", self._port)
         return connection
 

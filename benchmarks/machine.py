@@ -3,6 +3,7 @@
 import os
 import sys
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 
@@ -23,4 +24,5 @@ def versions(*packages: str) -> str:
 
 def conditions(load: float) -> str:
     """What every benchmark of the service tells of its machine; `load` is the load average before."""
-    return f"{hardware()}; {versions('torch', 'fastapi', 'uvicorn')}; load average before: {load:.1f}"
+    packages = [name for name in ("torch", "onnxruntime", "fastapi", "uvicorn") if find_spec(name)]
+    return f"{hardware()}; {versions(*packages)}; load average before: {load:.1f}"

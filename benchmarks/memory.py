@@ -22,6 +22,7 @@ from benchmarks.servers import Server, add_options, chosen, running, target
 from benchmarks.uploads import PICTURES
 
 _MIB = 1024  # of KiB, as /proc tells
+_POINTS = 5  # of a curve, at least
 CLIENTS = 32
 
 
@@ -69,7 +70,7 @@ def soak(server: Server, artifacts: Path, drive: Drive, requests: int, seconds: 
             answered += drive(where, CLIENTS, seconds).right
             if where is targets[-1]:  # all three, so that the points are alike
                 curve.append((answered, pss(process.pid)))
-                if answered >= requests:
+                if answered >= requests and len(curve) >= _POINTS:
                     return curve
     return curve
 

@@ -124,7 +124,7 @@ def running(server: Server, artifacts: Path) -> Iterator[tuple[int, subprocess.P
             process.wait()
 
 
-def _wait_until_ready(server: Server, port: int, process: subprocess.Popen[bytes], seconds: float = 120) -> None:
+def _wait_until_ready(server: Server, port: int, process: subprocess.Popen[bytes], seconds: float = 180) -> None:
     answer = "nothing"
     end = time.monotonic() + seconds
     while time.monotonic() < end and '"failed"' not in answer:

@@ -11,7 +11,7 @@ from typing import Any
 
 import litserve
 import torch
-from fastapi import UploadFile
+from fastapi import Request
 
 from benchmarks import plain
 from benchmarks.peers import MAX_BATCH
@@ -24,8 +24,8 @@ class Digits(litserve.LitAPI):
         """Load them."""
         self.models = plain.models()
 
-    def decode_request(self, request: UploadFile) -> torch.Tensor:
-        """One picture."""
+    def decode_request(self, request: Request) -> torch.Tensor:
+        """One picture, out of a form: the annotation says that it may be one."""
         return plain.decode(request["file"].file.read())
 
     def batch(self, inputs: list[torch.Tensor]) -> torch.Tensor:

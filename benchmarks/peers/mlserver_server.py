@@ -43,15 +43,15 @@ def _free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-if __name__ == "__main__":
-    from benchmarks.peers.mlserver_server import Digits as Importable  # its workers import the class by name
+async def main(port: int) -> None:
+    """Serve until SIGTERM."""
+    # By its importable name: the worker process imports the class.
+    from benchmarks.peers.mlserver_server import Digits as Runtime
 
-    model = ModelSettings(name="digits", implementation=Importable, max_batch_size=MAX_BATCH, max_batch_time=0.01)
-    settings = Settings(
-        host="127.0.0.1",
-        http_port=int(sys.argv[1]),
-        grpc_port=_free_port(),
-        metrics_endpoint=None,
-        use_structured_logging=False,
-    )
-    asyncio.run(MLServer(settings).start([model]))
+    settings = Settings(host="127.0.0.1", http_port=port, grpc_port=_free_port(), metrics_endpoint=None)
+    model = ModelSettings(name="digits", implementation=Runtime, max_batch_size=MAX_BATCH, max_batch_time=0.01)
+    await MLServer(settings).start([model])
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1])))

@@ -15,6 +15,7 @@ from typing import Any
 
 os.environ.setdefault("RAY_SERVE_ENABLE_HA_PROXY", "1")
 os.environ.setdefault("RAY_SERVE_THROUGHPUT_OPTIMIZED", "1")
+os.environ.setdefault("RAY_worker_niceness", "0")  # 15 by default, which beside the client would count against it
 
 import ray
 import torch
