@@ -39,7 +39,7 @@ class Server:
     environment: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     path: str = "/predict"
     ready: str = "/health"
-    label: str | None = r'"label": ?(\d)'  # where the digit stands in its answer; None: it reads none
+    label: str | None = r'\{"label": ?(\d)'  # where the digit stands in its answer; None: it reads none
     pack: Callable[[bytes], Upload] = multipart
 
     @property
