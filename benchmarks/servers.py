@@ -101,7 +101,7 @@ def running(server: Server, artifacts: Path) -> Iterator[tuple[int, subprocess.P
         raise Unfit(server.missing)
     port = _free_port()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DIGITVOTE_")}
-    environment |= {"DIGITVOTE_ARTIFACTS": str(artifacts), "OMP_NUM_THREADS": "1"}
+    environment |= {"DIGITVOTE_ARTIFACTS": str(artifacts)}
     environment |= {name: value.format(port=port) for name, value in server.environment.items()}
     command = [part.format(port=port) for part in server.command]
     with tempfile.TemporaryFile() as output:
