@@ -13,6 +13,7 @@ from service.imaging.steps import Step
 
 _FLOOR = 0.025  # of full scale: what stands out less is nothing
 _SIGMAS = 4.5  # of the paper's noise: as above
+_NEARLY = 0.75  # of full ink: what is that strong is ink
 _FAINT = 0.15  # of full scale: ink that stands out less is worth a word
 _DRAWING = 100  # pixels a side: what is smaller was drawn so, and not reduced
 _MIDDLES = (np.arange(64) + 0.5) / 64  # of the bins that strengths are counted in
@@ -75,7 +76,8 @@ def _floor(ink: Ink) -> float:
 def _levels(ink: Ink) -> tuple[float, float]:
     """The strengths above which a pixel is ink, and that full ink has.
 
-    The threshold parts what is above the paper's noise with the largest variance between both parts (Otsu 1979).
+    The threshold parts what is above the paper's noise with the largest variance between both parts (Otsu 1979), but
+    not what is all ink, nearly as strong as each other's.
 
     Raises:
         BlankPicture: if nothing is.
@@ -94,4 +96,4 @@ def _levels(ink: Ink) -> tuple[float, float]:
     split = int(between[:-1].argmax())
     inked = counts[split + 1 :].cumsum()
     full = middles[split + 1 :][min(int(np.searchsorted(inked, 0.9 * inked[-1])), len(inked) - 1)]
-    return float(floor + (split + 1) * (top - floor) / 64), float(full)
+    return min(float(floor + (split + 1) * (top - floor) / 64), _NEARLY * float(full)), float(full)
