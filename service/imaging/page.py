@@ -170,28 +170,30 @@ def _row(line: Line, shapes: Shapes, strokes: Strokes, across: float, down: floa
 def _atoms(line: Line, numbers: Labels, size: tuple[int, int], height: float) -> tuple[Labels, tuple[Atom, ...]]:
     """Whose each pixel [H, W] is, 1 for the first atom and 0 for none, and the atoms from left to right."""
     owners = np.zeros((size[1], size[0]), np.uint16)
-    found: list[tuple[float, Atom, Mask]] = []
+    found: list[tuple[float, Atom]] = []
     for shape in line.shapes:
         mask = _enlarged(numbers == shape.number, size)
         box = bounds(mask)
         if not box.width:
             continue
-        own = mask[box.top : box.bottom, box.left : box.right]
+        place = slice(box.top, box.bottom), slice(box.left, box.right)
+        own = mask[place]
         middle = box.left + box.width / 2
         cuts = find_cuts(own, height, stroke_width(own))
         columns = np.arange(box.width)
         sides = sum((columns >= cut.columns[:, np.newaxis]).astype(np.uint8) for cut in cuts) if cuts else 0
         for number in range(len(cuts) + 1):
-            part = mask.copy()
-            part[box.top : box.bottom, box.left : box.right] = own & (sides == number)
+            part = own & (sides == number)
             inner = bounds(part)
             if inner.width:
                 crossed = cuts[number - 1].crossed if number else 0.0
-                found.append((middle + number * 1e-3, Atom(inner, crossed), part))
-    found.sort(key=lambda each: each[0])
-    for number, (_, _, part) in enumerate(found, 1):
-        owners[part > 0] = number
-    return owners, tuple(atom for _, atom, _ in found)
+                inner = Box(box.left + inner.left, box.top + inner.top, inner.width, inner.height)
+                found.append((middle + number * 1e-3, Atom(inner, crossed)))
+                owners[place][part > 0] = len(found)
+    order = sorted(range(len(found)), key=lambda number: found[number][0])
+    ranks = np.zeros(len(found) + 1, np.uint16)
+    ranks[[number + 1 for number in order]] = np.arange(1, len(found) + 1)
+    return ranks[owners], tuple(found[number][1] for number in order)
 
 
 def _enlarged(mask: NDArray[np.bool_], size: tuple[int, int]) -> Mask:

@@ -185,25 +185,6 @@ def test_too_many_pixels_are_refused_by_the_header() -> None:
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.data())
-def test_no_damage_gives_another_error(data: st.DataObject) -> None:
-    """Whatever bytes of a picture are changed or cut, the answer is a picture or an error of the table."""
-    content = bytearray(
-        encoded(digit(0, 40), data.draw(st.sampled_from(["PNG", "JPEG", "GIF", "TIFF", "BMP", "WEBP"])))
-    )
-    for _ in range(data.draw(st.integers(0, 8))):
-        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
-    del content[data.draw(st.integers(0, len(content))) :]
-    try:
-        picture = read(bytes(content), LIMIT).picture
-    except (NotAPicture, BrokenPicture, TooManyPixels, BlankPicture):
-        return
-    assert picture.shape == (1, 28, 28)
-    assert picture.dtype == np.float32
-    assert 0 <= picture.min() <= picture.max() <= 1
-
-
-@settings(max_examples=200, deadline=None)
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(0, 2**32 - 1), st.floats(0, 1))
 def test_any_pixels_give_a_picture_or_blank(height: int, width: int, seed: int, cover: float) -> None:
     """Noise of any shape and cover gives a finite picture in 0..1 or BlankPicture."""
