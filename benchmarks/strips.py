@@ -163,12 +163,12 @@ def _photographed(rows: list[Row], random: Random) -> Strip:
     corners = np.asarray([(0, 0), (width, 0), (width, height), (0, height)], np.float32)
     moved = corners + random.uniform(-0.08, 0.08, (4, 2)) * height
     seen = cv2.getPerspectiveTransform(corners, moved.astype(np.float32))
-    sheet = cv2.warpPerspective(sheet, seen, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    warped = cv2.warpPerspective(sheet, seen, (width, height), borderMode=cv2.BORDER_REPLICATE)
     across, down = np.meshgrid(np.arange(width), np.arange(height))
     angle, edge = random.uniform(0, 2 * np.pi), random.uniform(-0.3, 0.3) * width
     beyond = (down - height / 2) * np.sin(angle) + (across - width / 2) * np.cos(angle) - edge
     light = 1 - random.uniform(0, 0.4) / (1 + np.exp(beyond / random.uniform(2, 12)))
-    blurred = cv2.GaussianBlur(sheet * light, (0, 0), float(random.uniform(0.4, 2.0)))
+    blurred = cv2.GaussianBlur(warped * light, (0, 0), float(random.uniform(0.4, 2.0)))
     image = grained(blurred, random, float(random.uniform(0.005, 0.02)))
     content, ending = file(image, "JPEG", quality=int(random.integers(60, 92)))
     return Strip(content, ending, "\n".join(row.text for row in rows), tuple(_seen(box, seen) for box in boxes))

@@ -2,6 +2,7 @@
 
 from functools import cache
 from random import Random
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -23,7 +24,7 @@ def files() -> dict[str, bytes]:
     other = Image.eval(page, lambda value: 255 - value)
     exif = Image.Exif()
     exif[0x0112] = 6
-    several = {"save_all": True, "append_images": [other]}
+    several: dict[str, Any] = {"save_all": True, "append_images": [other]}
     return {
         "PNG": encoded(page, exif=exif),
         "PNG, colour": encoded(colour),

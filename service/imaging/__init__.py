@@ -138,7 +138,7 @@ def _grown(digit: Mask, mask: Mask, strength: Floats, threshold: float) -> Mask 
         return None
     width = stroke_width(digit)
     edge = 2 * max(1, round(width / 2)) + 1
-    beside = 1 - cv2.dilate(digit, np.ones((edge, edge), np.uint8))
+    beside = np.asarray(1 - cv2.dilate(digit, np.ones((edge, edge), np.uint8)), dtype=np.uint8)
     if cv2.countNonZero(inked & beside) < least:
         return None
     _, labels = cv2.connectedComponents(inked, connectivity=8, ltype=cv2.CV_16U)

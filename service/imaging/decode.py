@@ -172,6 +172,7 @@ def _brightness(image: Image.Image, side: int) -> tuple[Floats, tuple[Step, ...]
     if image.has_transparency_data:
         # With its colours weighted by their opacity, so that what is transparent does not colour its neighbours.
         small = _reduced(image, side, lambda part: part.convert("RGBA").convert("RGBa"))
+        image.close()  # its memory is wanted for what follows
         return _mixed(_on_ground(Image.fromarray(small, "RGBa").convert("RGBA")), ("grounded",))
     if image.mode in ("1", "L"):
         return _reduced(image, side, lambda part: part.convert("L")).astype(np.float32) / np.float32(255), ()

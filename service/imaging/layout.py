@@ -49,7 +49,7 @@ def _resized(picture: Floats, side: int) -> Floats:
     scale = side / max(picture.shape)
     size = max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    resized = cv2.resize(picture, size, interpolation=method)
+    resized = np.asarray(cv2.resize(picture, size, interpolation=method), dtype=np.float32)
     return resized if scale < 1 else np.minimum(np.maximum(resized, 0), 1)  # cubes may go beyond
 
 

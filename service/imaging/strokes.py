@@ -66,7 +66,7 @@ def find_strokes(gray: Floats) -> Strokes:
 def whitened(strength: Floats, threshold: float, full: float) -> Floats:
     """Strength [H, W] as white ink in 0..1: what is fainter than half the threshold is paper, the rest stays soft."""
     white = (strength - np.float32(threshold / 2)) / np.float32(full - threshold / 2)
-    return np.minimum(np.maximum(white, 0), 1)
+    return np.asarray(np.minimum(np.maximum(white, 0), 1), dtype=np.float32)
 
 
 def _floor(ink: Ink) -> float:

@@ -259,6 +259,7 @@ _MEMORY = """
 import sys
 from service import imaging
 from service.errors import ServiceError
+from service.imaging.page import read_page
 def peak():
     return int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) / 1024
 imaging.warm_up()
@@ -266,6 +267,7 @@ content = open(sys.argv[1], "rb").read()
 before = peak()
 try:
     imaging.read(content, 40_000_000)
+    read_page(content, 40_000_000)
     print("read", peak() - before)
 except ServiceError:
     print("refused", peak() - before)
@@ -291,7 +293,7 @@ LARGE = [
 def test_a_picture_takes_64_megabytes_at_most(
     mode: str, form: str, size: tuple[int, int], outcome: str, tmp_path: Path
 ) -> None:
-    """The largest of each kind is read in bounded memory; what would take more is refused before it is decoded."""
+    """The largest of each kind is read in bounded memory, as a digit and as a page; what would take more is refused."""
     image = Image.new(mode, size)
     ink = {"RGBA": (0, 0, 0, 255), "RGB": (255, 255, 255), "CMYK": (9, 200, 9, 9)}.get(mode, 255)
     image.paste(ink, (size[0] // 3, size[1] // 5, size[0] // 3 + size[0] // 12, size[1] * 4 // 5))
