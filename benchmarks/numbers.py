@@ -16,7 +16,6 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image, ImageDraw
 
 from benchmarks.pictures import load, thumbnail, vote

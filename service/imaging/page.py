@@ -159,7 +159,8 @@ def _come_in(shapes: Shapes, mask: Mask) -> list[Shape]:
 def _own(shapes: Shapes, shape: Shape) -> Mask:
     """A shape's own pixels within its box."""
     box = shape.box
-    return (shapes.labels[box.top : box.bottom, box.left : box.right] == shape.number).view(np.uint8)
+    own = shapes.labels[box.top : box.bottom, box.left : box.right] == shape.number
+    return np.asarray(own, dtype=np.uint8)
 
 
 def _row(line: Line, shapes: Shapes, strokes: Strokes, across: float, down: float) -> Row:
