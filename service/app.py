@@ -54,7 +54,10 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.ensemble = ensemble
     app.state.lane = Lane(ensemble)
-    for part in (predict, batch, read, status, telemetry):
+    # As routes of the application itself: one of a router within it is found by twice as many steps.
+    app.router.routes.extend(predict.router.routes)
+    metrics.know(predict.router)
+    for part in (batch, read, status, telemetry):
         app.include_router(part.router)
         metrics.know(part.router)
     pages.mount(app)

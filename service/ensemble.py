@@ -16,8 +16,9 @@ from service.engine.batcher import Batcher
 from service.engine.engine import open_engine
 from service.engine.queue import Counted, Queue
 from service.errors import NoQuorum, NotReady
-from service.imaging import Seen, is_small, read, warm_up
+from service.imaging import Seen, read, warm_up
 from service.imaging.page import Page, read_page
+from service.imaging.plain import is_small
 from service.models import Model, load_model, load_models
 from service.numbers import Numbers, read_numbers
 from service.schemas import State

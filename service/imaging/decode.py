@@ -13,6 +13,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from registry.rules import Floats
 from service.errors import BrokenPicture, NotAPicture, TooManyPixels
+from service.imaging.plain import read_plain
 from service.imaging.steps import Step, Turn
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
@@ -78,6 +79,8 @@ def decode(content: bytes, max_pixels: int, side: int = WORKING_SIDE) -> Decoded
         BrokenPicture: if it is one, but damaged or cut short.
         TooManyPixels: if its header announces more than `max_pixels`, or what takes too much memory to decode.
     """
+    if (plain := read_plain(content, max_pixels)) is not None:
+        return Decoded(plain.astype(np.float32) / np.float32(255), plain.shape[1], plain.shape[0])
     try:
         image = Image.open(BytesIO(content), formats=FORMATS)
     except UnidentifiedImageError:

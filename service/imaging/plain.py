@@ -1,0 +1,44 @@
+"""The plainest of files, a small PNG of nothing but gray pixels, read at a fifth of the time that any file takes."""
+
+import zlib
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+_LARGEST = 32 * 32  # pixels
+_LONGEST = 4096  # bytes
+_SIGNATURE = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
+_GRAY = bytes([8, 0, 0, 0, 0])  # eight bits, gray, deflated, filtered, not interlaced
+_END = b"\0\0\0\0IEND\xaeB`\x82"
+_DATA = 41  # where its only chunk of data begins, behind the header's 33 bytes and its own 8
+
+
+def is_small(content: bytes) -> bool:
+    """Whether a file says that it is a PNG of so few pixels that changing threads costs more than reading it."""
+    return len(content) <= _LONGEST and content.startswith(_SIGNATURE) and _pixels(content) <= _LARGEST
+
+
+def read_plain(content: bytes, max_pixels: int) -> NDArray[np.uint8] | None:
+    """The pixels [H, W] of a small gray PNG that is a header, one chunk of data and an end; None of any other file.
+
+    Whatever else there is, a turn, a transparent gray, a second frame, stands in a chunk of its own.
+    """
+    if not is_small(content) or _pixels(content) > max_pixels or content[24:29] != _GRAY:
+        return None
+    end = _DATA + int.from_bytes(content[33:37])
+    if content[37:_DATA] != b"IDAT" or content[end + 4 :] != _END:
+        return None
+    if not _unharmed(content, 12, 29) or not _unharmed(content, 37, end):
+        return None
+    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    return pixels if pixels is not None and pixels.dtype == np.uint8 and pixels.ndim == 2 else None
+
+
+def _pixels(content: bytes) -> int:
+    return int.from_bytes(content[16:20]) * int.from_bytes(content[20:24])
+
+
+def _unharmed(content: bytes, start: int, end: int) -> bool:
+    """Whether a chunk's checksum, behind it, is that of its name and data."""
+    return zlib.crc32(content[start:end]).to_bytes(4) == content[end : end + 4]
