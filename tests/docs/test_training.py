@@ -58,7 +58,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in ("quick", "release"):
         (tmp_path / f"{name}.toml").write_text(tiny.replace('name = "tiny"', f'name = "{name}"'))
     gate = (
-        (DATA / "tiny-gate.toml").read_text().replace("epochs = 6", "epochs = 1").replace("target = 0.7", "target = 0")
+        (DATA / "tiny-gate.toml").read_text().replace("epochs = 10", "epochs = 1").replace("target = 0.7", "target = 0")
     )
     (tmp_path / "gate.toml").write_text(gate)
     mine = MINE[0].replace("fraction = 0.1", "fraction = 0.5").replace("epochs = 10", "epochs = 1")
