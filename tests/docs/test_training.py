@@ -80,7 +80,15 @@ def test_the_course(folder: Path) -> None:
         data = [] if line.startswith("models") else ["--data", str(DATA), "--allow-other-data"]
         done = CliRunner().invoke(app, [*shlex.split(short), *data])
         assert done.exit_code == 0, f"{line}\n{done.output}"
-    left = {"digits.png", "forms.png", "differences.png", "quick-mlp-tuned.toml", "runs", "tries"}
+    left = {"digits.png", "forms.png", "differences.png", "coverage.png", "quick-mlp-tuned.toml", "runs", "tries"}
     assert {path.name for path in folder.iterdir()} == {"quick.toml", "release.toml", "gate.toml", "mine.toml", *left}
     ignored = (ROOT / ".gitignore").read_text().splitlines()
-    assert {"/tries/", "/runs/", "/digits.png", "/forms.png", "/differences.png", "/*-tuned.toml"} <= set(ignored)
+    assert {
+        "/tries/",
+        "/runs/",
+        "/digits.png",
+        "/forms.png",
+        "/differences.png",
+        "/coverage.png",
+        "/*-tuned.toml",
+    } <= set(ignored)

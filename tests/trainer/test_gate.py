@@ -51,7 +51,7 @@ def test_a_gate_is_published_whole_and_is_no_voter(tiny_gate: Path) -> None:
 
 
 def test_the_report_has_each_kind_and_the_curve(tiny_gate: Path) -> None:
-    """Both thresholds' refusals by source and kind, and less error where half the digits are accepted than where all are."""
+    """Both thresholds' refusals by source and kind, and less error at half the digits than at all."""
     folder = tiny_gate / "gate" / "1" / "report"
     figures = json.loads((folder / "metrics.json").read_text())
     for strictness in ("balanced", "strict"):
