@@ -4,6 +4,9 @@ Seconds from the start of a process, MNIST in the cache, to the first epoch's en
 set are read right: LeNet-5 by the recipe `fast`, and the MNIST example of pytorch/examples as `benchmarks.reference`
 writes it. Each is a process of its own; rounds are interleaved, each of another seed; measuring is left out of both
 times. Then the whole command, where an epoch's time goes for each model of a recipe, and each process's peak memory.
+
+Two cores of an idle AMD EPYC VM, two threads, torch 2.15.0, n = 1: 17.1 s to 99.0 % and to 99.2 %, beside 306 s and
+more than 1,136 s.
 """
 
 import argparse

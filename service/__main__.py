@@ -1,9 +1,12 @@
 """`python -m service`: serve the models in DIGITVOTE_ARTIFACTS."""
 
-import logging
 import os
 import signal
-import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from shutil import rmtree
+from tempfile import mkdtemp
+from typing import Annotated
 
 # As process 1 of a container it has no default: a SIGTERM that comes while torch is being imported would be ignored.
 # Not sys.exit: an exception raised amid an import may be swallowed there.
@@ -12,9 +15,7 @@ signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 import typer  # noqa: E402
 
 from service import logs  # noqa: E402
-from service.app import create_app  # noqa: E402
-from service.engine.backend import choose_device  # noqa: E402
-from service.server import Server  # noqa: E402
+from service.commands.predict import predict  # noqa: E402
 from service.settings import (  # noqa: E402
     SettingsError,
     defaults,
@@ -32,24 +33,56 @@ def _help() -> str:
 cli = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
 
 
-@cli.command(help=_help())
-def serve() -> None:
-    """Serve until SIGTERM or SIGINT."""
+@cli.callback(invoke_without_command=True, help=_help())
+def main(
+    context: typer.Context,
+    workers: Annotated[int | None, typer.Option(help="DIGITVOTE_WORKERS, if it is given here.", metavar="N")] = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT, where no other command is named."""
+    if context.invoked_subcommand is not None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        return
+    if workers is not None:
+        os.environ["DIGITVOTE_WORKERS"] = str(workers)
     try:
         settings = read_settings()
-        choose_device(settings.device)  # now, not once it serves, if there is no such device
+        for line in unknown_variables():
+            typer.echo(line, err=True)
+        logs.configure(settings.log, settings.log_level)
+        with _folder_for_metrics() if settings.workers > 1 else nullcontext():
+            # Not before: it imports what looks for that folder.
+            from service.workers import serve
+
+            serve(settings)
     except SettingsError as error:
         typer.echo(error, err=True)
         raise typer.Exit(2) from error
-    for line in unknown_variables():
-        typer.echo(line, err=True)
-    logs.configure(settings.log, settings.log_level)
-    Server(create_app(settings), settings).run()
-    # A decoder may still be at work for a sender who was cut off, and the interpreter would wait for its thread.
-    logging.shutdown()
-    sys.stdout.flush()
-    os._exit(0)
+    from service.server import leave
 
+    leave()
+
+
+@contextmanager
+def _folder_for_metrics() -> Iterator[None]:
+    """A folder in which the workers keep their numbers, named to prometheus_client, until the block ends."""
+    try:
+        folder = mkdtemp(prefix="digitvote-")
+    except OSError as error:
+        raise SettingsError(f"several workers need a folder for their metrics: {error}. Set TMPDIR to one.") from error
+
+    def end(*_: object) -> None:
+        rmtree(folder, ignore_errors=True)
+        os._exit(0)
+
+    signal.signal(signal.SIGTERM, end)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+    try:
+        yield
+    finally:
+        rmtree(folder, ignore_errors=True)
+
+
+cli.command()(predict)
 
 if __name__ == "__main__":
     cli(prog_name="python -m service")

@@ -26,9 +26,10 @@ def accept(outcomes: list[Outcome], scores: Floats | None, gate: Manifest | None
         return outcomes
     least = gate.thresholds[reject] if gate else 0.0
     looks = [True] * len(outcomes) if scores is None else (scores >= least).tolist()
+    reasons = [_reason(outcome, look, CONFIDENCE[reject]) for outcome, look in zip(outcomes, looks, strict=True)]
     return [
-        replace(outcome, reason=_reason(outcome, look, CONFIDENCE[reject]))
-        for outcome, look in zip(outcomes, looks, strict=True)
+        replace(outcome, reason=reason) if reason else outcome
+        for outcome, reason in zip(outcomes, reasons, strict=True)
     ]
 
 

@@ -1,5 +1,6 @@
 """The application: routes, limits and error answers around one ensemble."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -10,10 +11,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
+from service import metrics
 from service.ensemble import Ensemble
 from service.errors import BadRequest, BodyTooLarge, MethodNotAllowed, NotFound, ServiceError, describe, problem
-from service.guard import Limits, RequestLog
-from service.routes import pages, predict, read, status
+from service.guard import Limit, Limits, RequestLog
+from service.lane import Lane
+from service.routes import batch, pages, predict, read, status, telemetry
 from service.settings import Settings
 
 _DESCRIPTION = """\
@@ -21,6 +24,7 @@ Send a picture of a handwritten digit; three models vote on what it is.
 
     curl -F file=@digit.png http://127.0.0.1:8000/predict
     curl -F file=@number.png http://127.0.0.1:8000/read
+    curl -F file=@one.png -F file=@two.png http://127.0.0.1:8000/predict/batch
 
 Every error is RFC 9457 `application/problem+json` with a `detail` that says what was wrong and what to do.
 """
@@ -33,6 +37,8 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         ensemble.start()
+        if settings.workers > 1:
+            await _settled(ensemble)
         yield
         await ensemble.stop()
 
@@ -47,11 +53,13 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
     )
     app.state.ensemble = ensemble
-    app.include_router(predict.router)
-    app.include_router(read.router)
-    app.include_router(status.router)
+    app.state.lane = Lane(ensemble)
+    for part in (predict, batch, read, status, telemetry):
+        app.include_router(part.router)
+        metrics.know(part.router)
     pages.mount(app)
-    app.add_middleware(Limits, max_bytes=settings.max_bytes, max_in_flight=settings.queue)
+    many = Limit(settings.batch_bytes, settings.batches)
+    app.add_middleware(Limits, limit=Limit(settings.max_bytes, settings.queue), own={batch.PATH: many})
     app.add_middleware(RequestLog)  # added last, so outermost: refusals of the limits are logged too
     plain = app.openapi
     app.openapi = lambda: describe(plain())  # type: ignore[method-assign]
@@ -62,6 +70,12 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
+async def _settled(ensemble: Ensemble) -> None:
+    """Wait with taking connections until the models are loaded: other workers take them meanwhile."""
+    while not (ensemble.loaded.is_set() or ensemble.draining):  # noqa: ASYNC110 - a signal handler sets it
+        await asyncio.sleep(0.02)
+
+
 async def _service_error(request: Request, error: ServiceError) -> Response:
     request.state.log["error"] = error.name
     return problem(error, request.state.request_id)
@@ -70,6 +84,7 @@ async def _service_error(request: Request, error: ServiceError) -> Response:
 async def _http_exception(request: Request, error: HTTPException) -> Response:
     known: dict[int, type[ServiceError]] = {404: NotFound, 405: MethodNotAllowed, 413: BodyTooLarge}
     row = known.get(error.status_code, BadRequest if error.status_code < 500 else ServiceError)
+    request.state.log["error"] = row.name
     return problem(row(), request.state.request_id, error.headers)
 
 

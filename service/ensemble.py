@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,12 +10,13 @@ import torch
 
 from registry.manifest import GATE
 from registry.rules import Floats
+from service import metrics
 from service.acceptance import accept
 from service.engine.backend import choose_device, infer, score
 from service.engine.batcher import Batcher
 from service.engine.queue import Counted, Queue
 from service.errors import NoQuorum, NotReady
-from service.imaging import Seen, read, warm_up
+from service.imaging import Seen, is_small, read, warm_up
 from service.imaging.page import Page, read_page
 from service.models import Model, load_model, load_models
 from service.numbers import Numbers, read_numbers
@@ -42,7 +42,7 @@ class Ensemble:
         self.draining = False
         self.queue = Queue(settings.queue)
         self._batcher = Batcher(self.queue, self._count, settings.max_batch)
-        self._decoders = ThreadPoolExecutor(settings.decoders, thread_name_prefix="decode")
+        self._decoders = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
         self._readers = asyncio.Semaphore(_READERS)
         self._loading: asyncio.Task[None] | None = None
 
@@ -70,7 +70,7 @@ class Ensemble:
         self.loaded.set()
 
     def _prepare(self) -> tuple[torch.device, list[Model], Model | None]:
-        torch.set_num_threads(self.settings.threads or max(1, (os.cpu_count() or 1) // 2))
+        torch.set_num_threads(self.settings.batch_threads)
         warm_up()
         device = choose_device(self.settings.device)
         root, most = self.settings.artifacts, self.settings.max_batch
@@ -95,7 +95,9 @@ class Ensemble:
         return ("degraded", "; ".join(lacks)) if lacks else ("ready", None)
 
     async def read(self, content: bytes) -> Seen:
-        """Decode an uploaded file off the event loop; raises what `imaging.read` does."""
+        """Decode an uploaded file, off the event loop where it takes long; raises what `imaging.read` does."""
+        if is_small(content):
+            return read(content, self.settings.max_pixels)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._decoders, read, content, self.settings.max_pixels)
 
@@ -150,5 +152,6 @@ class Ensemble:
 
     def _count(self, batch: Floats) -> list[Outcome]:
         outcomes = count(infer(self.models, batch), self.settings.rule, self.settings.quorum)
+        metrics.voted(outcomes)
         manifest = self.gate.manifest if self.gate else None
         return accept(outcomes, score(self.gate, batch), manifest, self.settings.reject)

@@ -74,6 +74,11 @@ class BrokenPicture(ServiceError):
     default = "Its data ends early or is damaged. Save or copy it again and send it whole."
 
 
+class BrokenArchive(ServiceError):
+    status, name, title = 415, "broken-archive", "The archive cannot be opened"
+    default = "It is damaged, or no ZIP. Pack the pictures again, or send each as a form field of its own."
+
+
 class NoFile(ServiceError):
     status, name, title = 422, "no-file", "No file was sent"
     default = "Send multipart/form-data with the picture in the field 'file', as curl -F file=@digit.png does."
@@ -87,6 +92,11 @@ class EmptyFile(ServiceError):
 class TooManyPixels(ServiceError):
     status, name, title = 422, "too-many-pixels", "The picture has too many pixels"
     default = "Scale it down; 1000 pixels across are plenty for a digit."
+
+
+class TooManyPictures(ServiceError):
+    status, name, title = 422, "too-many-pictures", "Too many pictures at once"
+    default = "One request takes 256 pictures at most. Send them in several requests."
 
 
 class BlankPicture(ServiceError):
@@ -123,15 +133,20 @@ def all_errors() -> list[type[ServiceError]]:
     return sorted([ServiceError, *ServiceError.__subclasses__()], key=lambda error: (error.status, error.name))
 
 
-def problem(error: ServiceError, request_id: str, headers: Mapping[str, str] | None = None) -> Response:
-    """The answer that an error gives."""
-    body = Problem(
+def told(error: ServiceError, request_id: str) -> Problem:
+    """An error as its sender reads it."""
+    return Problem(
         type=f"urn:digitvote:{error.name}",
         title=error.title,
         status=error.status,
         detail=str(error),
         request_id=request_id,
     )
+
+
+def problem(error: ServiceError, request_id: str, headers: Mapping[str, str] | None = None) -> Response:
+    """The answer that an error gives."""
+    body = told(error, request_id)
     retry = {"Retry-After": str(RETRY_AFTER_SECONDS)} if error.status == HTTPStatus.SERVICE_UNAVAILABLE else {}
     return JSONResponse(body.model_dump(), error.status, headers={**retry, **(headers or {})}, media_type=MEDIA_TYPE)
 

@@ -3,17 +3,21 @@
 import asyncio
 import logging
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service import request_id
+from service import metrics, request_id
 from service.errors import BodyTooLarge, Busy, NotReady, ServiceError, problem
 from service.upload import counted, too_large
 
 log = structlog.get_logger("service")
+
+_ID_HEADER = request_id.HEADER.lower().encode()
 
 
 class RequestLog:
@@ -40,7 +44,7 @@ class RequestLog:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)[request_id.HEADER] = identity
+                message["headers"] = [*message["headers"], (_ID_HEADER, identity.encode())]
             await send(message)
 
         try:
@@ -56,7 +60,9 @@ class RequestLog:
             if not status:
                 await problem(ServiceError(), identity)(scope, receive, send_named)
         finally:
-            probe = scope["path"] == "/health" and status == HTTPStatus.OK
+            seconds = time.perf_counter() - started
+            metrics.request(scope, status, seconds, facts.get("error"))
+            probe = scope["path"] in ("/health", "/metrics") and status == HTTPStatus.OK
             log.log(
                 # A probe that is content every few seconds is not news.
                 logging.DEBUG if probe else logging.INFO,
@@ -65,40 +71,55 @@ class RequestLog:
                 method=scope["method"],
                 path=scope["path"],
                 status=status or "not answered",
-                ms=round((time.perf_counter() - started) * 1e3, 2),
+                ms=round(seconds * 1e3, 2),
                 **facts,
             )
 
 
-class Limits:
-    """Refuses what is over a limit before its body is read: large bodies by 413, requests past the bound by 503."""
+@dataclass
+class Limit:
+    """How large a body may be and how many requests may be in flight, and how many are."""
 
-    def __init__(self, app: ASGIApp, max_bytes: int, max_in_flight: int) -> None:
+    max_bytes: int
+    max_in_flight: int
+    in_flight: int = 0
+
+
+class Limits:
+    """Refuses what is over a limit before its body is read: large bodies by 413, requests past the bound by 503.
+
+    Paths in `own` have limits of their own; all others share `limit`.
+    """
+
+    def __init__(self, app: ASGIApp, limit: Limit, own: Mapping[str, Limit]) -> None:
         self.app = app
-        self.max_bytes = max_bytes
-        self.max_in_flight = max_in_flight
-        self.in_flight = 0
+        self.limit = limit
+        self.own = own
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, or refuse it."""
         if scope["type"] != "http" or scope["method"] != "POST":
             await self.app(scope, receive, send)
             return
-        refusal = self._refusal(Headers(scope=scope))
+        limit = self.own.get(scope["path"], self.limit)
+        refusal = _refusal(limit, Headers(scope=scope))
         if refusal is not None:
             scope["state"]["log"]["error"] = refusal.name
             await problem(refusal, scope["state"]["request_id"])(scope, receive, send)
             return
-        self.in_flight += 1
+        limit.in_flight += 1
+        metrics.IN_FLIGHT.inc()
         try:
-            await self.app(scope, counted(receive, self.max_bytes), send)
+            await self.app(scope, counted(receive, limit.max_bytes), send)
         finally:
-            self.in_flight -= 1
+            limit.in_flight -= 1
+            metrics.IN_FLIGHT.dec()
 
-    def _refusal(self, headers: Headers) -> ServiceError | None:
-        length = headers.get("content-length", "")
-        if length.isdigit() and int(length) > self.max_bytes:
-            return BodyTooLarge(too_large(self.max_bytes))
-        if self.in_flight >= self.max_in_flight:
-            return Busy()
-        return None
+
+def _refusal(limit: Limit, headers: Headers) -> ServiceError | None:
+    length = headers.get("content-length", "")
+    if length.isdigit() and int(length) > limit.max_bytes:
+        return BodyTooLarge(too_large(limit.max_bytes))
+    if limit.in_flight >= limit.max_in_flight:
+        return Busy()
+    return None

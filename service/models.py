@@ -14,6 +14,7 @@ from registry.golden import Golden
 from registry.manifest import Manifest
 from registry.open import open_version
 from registry.rules import Floats
+from service import metrics
 
 log = structlog.get_logger("service")
 
@@ -49,9 +50,11 @@ def load_model(artifacts: Path, name: str, device: torch.device, max_batch: int)
     except Exception as error:  # whatever is wrong with one model, the others vote
         reason = str(error).strip() or repr(error)
         log.error("model not loaded", model=name, reason=reason)
+        metrics.not_loaded(name)
         return Model(name, manifest, reason=reason)
     log.info("model loaded", model=name, version=version, device=str(device))
-    return Model(name, manifest, predict)
+    metrics.loaded(manifest)
+    return Model(name, manifest, metrics.timed(predict, manifest))
 
 
 def _module(content: bytes, device: torch.device) -> torchscript.Module:

@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field
 
 from registry.manifest import Manifest
 from registry.rules import Rule
+from service.errors import Problem
 from service.imaging import line
 from service.imaging.ground import Polarity
 from service.imaging.steps import Step, Turn
@@ -83,6 +84,23 @@ class Prediction(BaseModel):
     missing: list[MissingVote] = Field(examples=[[]], description="models that did not vote")
     seen: Look | None = Field(None, description="how the picture was read; only with explain=true")
     receipt: Receipt
+
+
+class BatchAnswer(BaseModel):
+    """What came of one of many pictures: a prediction or an error."""
+
+    index: int = Field(ge=0, examples=[0], description="its place among those sent, from 0")
+    name: str = Field(examples=["scans/seven.png"], description="the file name that was sent with it")
+    prediction: Prediction | None = Field(None, description="as /predict answers; absent where there is an error")
+    error: Problem | None = Field(None, description="as /predict would answer it; absent where there is a prediction")
+
+
+class BatchPrediction(BaseModel):
+    """What came of many pictures."""
+
+    answered: int = Field(ge=0, examples=[2], description="how many have a prediction")
+    failed: int = Field(ge=0, examples=[0], description="how many have an error")
+    answers: list[BatchAnswer] = Field(description="one for each picture, in the order sent")
 
 
 class NumberDigit(BaseModel):

@@ -1,27 +1,60 @@
 """uvicorn's server with three manners more: it tells where it serves, drains by name, and exits 0 after SIGTERM."""
 
 import asyncio
+import logging
+import os
 import signal
 import socket
+import sys
+from collections.abc import Callable
 from types import FrameType
+from typing import NoReturn
 
 import typer
 import uvicorn
 from fastapi import FastAPI
 
+from service import metrics
 from service.ensemble import Ensemble
-from service.settings import Settings
+from service.settings import Settings, SettingsError
+
+_BACKLOG = 2048  # connections that may wait to be taken, as uvicorn has it
+_PATIENCE = 15  # seconds until a worker that gives its supervisor no sign is replaced
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """The socket to serve on.
+
+    Raises:
+        SettingsError: if that address is taken, or none of this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise SettingsError(
+            f"DIGITVOTE_HOST={host!r}, DIGITVOTE_PORT={port}: {error.strerror}. "
+            "Take an address of this machine and a port on which nothing listens yet; port 0 takes a free one."
+        ) from error
+
+
+def leave() -> NoReturn:
+    """End the process with status 0 at once."""
+    # A decoder may still be at work for a sender who was cut off, and the interpreter would wait for its thread.
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(0)
 
 
 class Server(uvicorn.Server):
-    """Serves one application by its settings."""
+    """Serves one application by its settings; `tells` is asked once it has loaded whether to tell so."""
 
-    def __init__(self, app: FastAPI, settings: Settings) -> None:
+    def __init__(self, app: FastAPI, settings: Settings, tells: Callable[[], bool] = lambda: True) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
-                host=settings.host,
-                port=settings.port,
+                workers=settings.workers,
+                timeout_worker_healthcheck=_PATIENCE,
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -30,6 +63,7 @@ class Server(uvicorn.Server):
         )
         self._app = app
         self._settings = settings
+        self._tells = tells
         self._banner: asyncio.Task[None] | None = None
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
@@ -41,22 +75,31 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen, and tell so once the models are loaded."""
+        metrics.now(self.ensemble.health()[0], 0)
         await super().startup(sockets)
         self._banner = asyncio.create_task(self._tell())
 
+    async def on_tick(self, counter: int) -> bool:
+        """Tell the metrics, ten times a second, what nobody else would while no request comes."""
+        metrics.now(self.ensemble.health()[0], len(self.ensemble.queue))
+        return await super().on_tick(counter)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Turn /health to draining before connections are closed."""
-        self._ensemble.draining = True
+        self.ensemble.draining = True
         super().handle_exit(sig, frame)
 
     @property
-    def _ensemble(self) -> Ensemble:
+    def ensemble(self) -> Ensemble:
+        """The ensemble of its application."""
         ensemble: Ensemble = self._app.state.ensemble
         return ensemble
 
     async def _tell(self) -> None:
-        await self._ensemble.loaded.wait()
-        state, reason = self._ensemble.health()
+        await self.ensemble.loaded.wait()
+        if not self._tells():
+            return
+        state, reason = self.ensemble.health()
         url = f"http://{self._reachable_host()}:{self.servers[0].sockets[0].getsockname()[1]}"
         typer.echo(f"\ndigitvote is {state} at {url}" + (f" ({reason})" if reason else ""))
         typer.echo(f"  docs   {url}/docs")

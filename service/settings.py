@@ -31,12 +31,17 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 for every interface")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    workers: int = Field(1, ge=1, le=64, description="processes that serve, on one port")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where the models run; auto takes CUDA if there")
-    threads: int = Field(0, ge=0, le=256, description="torch threads of a batch on the CPU; 0: half the cores")
-    decoders: int = Field(2, ge=1, le=64, description="threads that decode pictures")
+    threads: int = Field(
+        0, ge=0, le=256, description="torch threads of a batch on the CPU; 0: half of a worker's cores"
+    )
+    decoders: int = Field(2, ge=1, le=64, description="threads that decode pictures, shared among the workers")
     max_batch: int = Field(64, ge=1, le=4096, description="pictures in one batch at most")
-    queue: int = Field(256, ge=1, le=100_000, description="requests in flight at most; those beyond get 503")
+    queue: int = Field(256, ge=1, le=100_000, description="requests in flight in a worker at most; others get 503")
     max_bytes: int = Field(10 * 2**20, ge=1024, le=2**30, description="bytes of a request's body at most")
+    batches: int = Field(8, ge=1, le=1000, description="requests of many pictures in flight at most; beyond: 503")
+    batch_bytes: int = Field(64 * 2**20, ge=1024, le=2**30, description="bytes of many pictures' body, also unpacked")
     body_seconds: float = Field(30, gt=0, le=3600, description="seconds that a request's body may take to come")
     max_pixels: int = Field(40_000_000, ge=784, le=10**9, description="pixels of a picture at most")
     rule: Rule = Field("weighted", description="how the votes are counted: weighted, mean or majority")
@@ -47,6 +52,16 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="the least level that is logged"
     )
+
+    @property
+    def batch_threads(self) -> int:
+        """Torch threads of a batch in each worker."""
+        return self.threads or max(1, (os.cpu_count() or 1) // 2 // self.workers)
+
+    @property
+    def decode_threads(self) -> int:
+        """Threads that decode pictures in each worker."""
+        return max(1, self.decoders // self.workers)
 
     @field_validator("models", mode="before")
     @classmethod

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from registry.manifest import Manifest
 from registry.rules import Floats, Rule, combine, probabilities
@@ -22,17 +23,18 @@ class Ballot:
     reason: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Cast:
-    """One model's vote on one picture; `probabilities` [10]."""
+    """One model's vote on one picture; its ten probabilities are rounded to what is shown of them."""
 
     model: str
     version: int
     label: int
-    probabilities: Floats
+    confidence: float
+    probabilities: list[float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Absent:
     """One model that did not vote on a batch."""
 
@@ -41,15 +43,19 @@ class Absent:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Outcome:
-    """The counted vote on one picture, and why it is not accepted, if it is not."""
+    """The counted vote on one picture, and why it is not accepted, if it is not.
+
+    `logits` [V, 10] are those of the V models in `cast`.
+    """
 
     label: int
     confidence: float
     agreement: float
     cast: tuple[Cast, ...]
     absent: tuple[Absent, ...]
+    logits: Floats | None = None
     reason: Reason | None = None
 
 
@@ -72,21 +78,33 @@ def count(ballots: Sequence[Ballot], rule: Rule, quorum: int) -> list[Outcome]:
     if len(voted) < quorum:
         missing = "; ".join(f"{vote.model}: {vote.reason}" for vote in absent)
         raise QuorumError(f"{len(voted)} of {len(ballots)} models voted, {quorum} must. Missing are {missing}.")
+    raw = np.stack([logits for _, logits in voted], axis=1)
     votes = np.stack([probabilities(logits, manifest.temperature) for manifest, logits in voted])
     weights = np.asarray([manifest.weight for manifest, _ in voted], dtype=np.float32)
     combined = combine(votes, weights, rule)
     labels, winners = votes.argmax(axis=-1), combined.argmax(axis=-1)
-    agreement = (labels == winners).mean(axis=0)
+    confidences = combined[np.arange(len(combined)), winners]
+    agreements = (labels == winners).mean(axis=0)
+    # From here on plain numbers, made a batch at a time: one by one they cost more than the models do.
+    cast = zip(
+        *(_cast(manifest, votes[model], labels[model]) for model, (manifest, _) in enumerate(voted)), strict=True
+    )
+    rows = zip(winners.tolist(), _shown(confidences), _shown(agreements), cast, raw, strict=True)
     return [
-        Outcome(
-            label=int(winner),
-            confidence=float(combined[row, winner]),
-            agreement=float(agreement[row]),
-            cast=tuple(
-                Cast(manifest.name, manifest.version, int(labels[model, row]), votes[model, row])
-                for model, (manifest, _) in enumerate(voted)
-            ),
-            absent=absent,
-        )
-        for row, winner in enumerate(winners)
+        Outcome(label, confidence, agreement, ballots_cast, absent, logits)
+        for label, confidence, agreement, ballots_cast, logits in rows
     ]
+
+
+def _cast(manifest: Manifest, votes: Floats, labels: NDArray[np.intp]) -> list[Cast]:
+    """One model's votes on a batch, of its probabilities [N, 10] and labels [N]."""
+    name, version = manifest.name, manifest.version
+    return [
+        Cast(name, version, label, row[label], row) for label, row in zip(labels.tolist(), _shown(votes), strict=True)
+    ]
+
+
+def _shown(values: NDArray[Any]) -> list[Any]:
+    """Shares as they are shown: to a millionth."""
+    rounded: list[Any] = np.round(values.astype(np.float64), 6).tolist()
+    return rounded

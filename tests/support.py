@@ -194,6 +194,7 @@ def wait_until_loaded(client: httpx.Client) -> dict[str, Any]:
     """The health answer once the models are loaded, or failed to."""
     for _ in range(600):
         health: dict[str, Any] = client.get("/health").json()
+        assert "state" in health, health
         if health["state"] != "starting":
             return health
         time.sleep(0.02)

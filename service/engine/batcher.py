@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from registry.rules import Floats
+from service import metrics
 from service.engine.queue import Counted, Item, Queue
 from service.vote import Outcome
 
@@ -50,6 +51,7 @@ class Batcher:
         while True:
             items = await self._queue.take(self._max_batch)
             taken = time.perf_counter()
+            metrics.batched([taken - item.queued for item in items])
             try:
                 outcomes = await asyncio.get_running_loop().run_in_executor(self._thread, self._count, _stack(items))
                 seconds = time.perf_counter() - taken

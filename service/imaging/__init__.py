@@ -28,6 +28,8 @@ _FARTHEST = 1.7  # times its size that a digit may grow so
 _WORTH = 0.05  # of its ink that it must gain by that
 _AS_WIDE = 0.4  # of its stroke's width that they must be
 _SMALLEST = 6  # pixels of ink that a digit has at least
+_SMALL_FILE = 4096  # bytes
+_SMALL_PICTURE = 32 * 32  # pixels
 
 # One picture is read in one thread: the service has as many as it wants.
 cv2.setNumThreads(1)
@@ -69,6 +71,14 @@ def read(content: bytes, max_pixels: int) -> Seen:
         steps=decoded.steps + seen.steps,
         warnings=decoded.warnings + seen.warnings,
     )
+
+
+def is_small(content: bytes) -> bool:
+    """Whether a file says that it is a PNG of so few pixels that changing threads costs more than reading it."""
+    if len(content) > _SMALL_FILE or not content.startswith(b"\x89PNG\r\n\x1a\n"):
+        return False
+    width, height = int.from_bytes(content[16:20]), int.from_bytes(content[20:24])
+    return width * height <= _SMALL_PICTURE
 
 
 def warm_up() -> None:

@@ -64,8 +64,8 @@ def votes_of(outcome: Outcome) -> list[Vote]:
             model=vote.model,
             version=vote.version,
             label=vote.label,
-            confidence=round(float(vote.probabilities[vote.label]), 6),
-            probabilities=[round(value, 6) for value in vote.probabilities.tolist()],
+            confidence=vote.confidence,
+            probabilities=vote.probabilities,
         )
         for vote in outcome.cast
     ]

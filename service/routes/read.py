@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 
+from service import metrics
 from service.dependencies import get_ensemble
 from service.engine.queue import Counted
 from service.ensemble import Ensemble
@@ -41,6 +42,7 @@ async def read(
     started = time.perf_counter()
     page = await ensemble.read_page(content)
     decoded = time.perf_counter() - started
+    metrics.decoded(decoded)
     counted = await ensemble.vote_all([piece.picture for row in page.rows for piece in row.pieces])
     numbers = await ensemble.find_numbers(page, [each.outcome for each in counted])
     answer = NumberPrediction(
@@ -69,12 +71,13 @@ def _digits(numbers: Numbers, *, explain: bool) -> list[NumberDigit]:
 
 def _digit(digit: Digit, line: int, *, explain: bool) -> NumberDigit:
     outcome = digit.outcome
+    metrics.answered(outcome.label, outcome.agreement, outcome.reason or (None if digit.certain else "unsure"))
     shown = NumberDigit(
         label=outcome.label,
         line=line,
         box=place_of(digit.box),
-        confidence=round(outcome.confidence, 6),
-        agreement=round(outcome.agreement, 6),
+        confidence=outcome.confidence,
+        agreement=outcome.agreement,
         accepted=outcome.reason is None and digit.certain,
         votes=votes_of(outcome),
     )

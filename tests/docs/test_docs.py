@@ -11,11 +11,13 @@ from fastapi.routing import APIRoute
 from registry.manifest import Manifest
 from service.acceptance import Reject
 from service.app import create_app
+from service.client.rows import COLUMNS
+from service.commands.predict import predict
 from service.errors import all_errors
 from service.imaging import line
 from service.imaging.ground import Polarity
 from service.imaging.steps import Step
-from service.schemas import Look, NumberDigit, NumberPrediction, Prediction, State
+from service.schemas import BatchAnswer, BatchPrediction, Look, NumberDigit, NumberPrediction, Prediction, State
 from service.settings import Settings, defaults, variables
 from service.vote import Reason
 from tests.support import ROOT
@@ -41,10 +43,14 @@ def test_every_route_stands_in_the_docs() -> None:
 
 
 def _routes() -> list[APIRoute]:
-    from service.routes import pages, predict, read, status
+    from service.routes import batch, pages, read, status, telemetry
+    from service.routes import predict as one
 
     return [
-        route for part in (pages, predict, read, status) for route in part.router.routes if isinstance(route, APIRoute)
+        route
+        for part in (pages, one, batch, read, status, telemetry)
+        for route in part.router.routes
+        if isinstance(route, APIRoute)
     ]
 
 
@@ -83,6 +89,21 @@ def test_every_field_and_reason_of_read_stands_in_the_docs() -> None:
     part = SERVING.split("## Numbers")[1].split("\n## ")[0]
     named = set(re.findall(r"`([^`\n]+)`", part.split("```")[2]))
     assert {*NumberPrediction.model_fields, *NumberDigit.model_fields, *get_args(line.Reason)} <= named
+
+
+def test_every_field_of_a_batch_and_option_of_its_command_stands_in_the_docs() -> None:
+    """docs/serving.md has a row for each field of a batch's answer and each option of `predict`, and each column."""
+    part = SERVING.split("## Many pictures")[1].split("\n## ")[0]
+    fields, options = part.split("### From a folder")
+    told = re.findall(r"^\| `(\w+)` \|", fields, re.MULTILINE)
+    assert told == [*BatchPrediction.model_fields, *BatchAnswer.model_fields]
+    alone = typer.Typer(add_completion=False)
+    alone.command()(predict)
+    command = typer.main.get_command(alone)
+    rows = re.findall(r"^\| `(--\w+)` \| (\S+) \|", options, re.MULTILINE)
+    declared = [(each.opts[0], each.default) for each in command.params if each.opts[0].startswith("--")]
+    assert rows == [(name, "stdout" if default is None else f"`{default}`") for name, default in declared]
+    assert set(COLUMNS) <= set(re.findall(r"`(\w+)`", options))
 
 
 def test_every_field_of_the_manifest_stands_in_the_docs() -> None:

@@ -1,5 +1,7 @@
 """The README's commands, run as it says them: against the server that its first command starts."""
 
+import csv
+import io
 import json
 import re
 import shutil
@@ -35,6 +37,7 @@ def on(server: Process, text: str) -> str:
 def test_the_commands_are_those_that_are_tested_here() -> None:
     """A command that the README gains must be run by a test too."""
     assert sorted({" ".join(line.split()[:2]) for line in COMMANDS}) == [
+        ".venv/bin/python -m",
         "curl -F",
         "curl http://127.0.0.1:8000/health",
         "curl http://127.0.0.1:8000/models",
@@ -70,6 +73,18 @@ def test_curl_reads_the_number(server: Process) -> None:
     done = subprocess.run(on(server, line), shell=True, cwd=ROOT, capture_output=True, text=True, check=True)
     answer = json.loads(done.stdout)
     assert (answer["text"], answer["accepted"]) == ("29168", True)
+
+
+@needs_install
+def test_a_folder_becomes_a_table(server: Process) -> None:
+    """The command for a folder writes a row for each picture in it, with the digit that its file is named after."""
+    (line,) = [line for line in COMMANDS if line.startswith(".venv")]
+    done = subprocess.run(f"{line} --url {server.url}", shell=True, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    rows = {Path(row["file"]).stem: row for row in csv.DictReader(io.StringIO(done.stdout))}
+    assert set(rows) == {path.stem for path in (ROOT / "docs" / "examples").iterdir()}
+    assert [rows[name]["label"] for name in ("seven", "three", "four")] == ["7", "3", "4"]
+    assert rows["number"]["reason"] == "more than one digit"
 
 
 @needs_install

@@ -152,12 +152,23 @@ def test_one_json_line_a_request_with_its_id(artifacts: Path) -> None:
     assert all(len(json.dumps(line)) < 1000 for line in lines)
 
 
-def test_a_taken_port_is_told_in_a_line(artifacts: Path) -> None:
-    """When the port is in use the process says so and does not hang."""
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_taken_port_is_told_in_a_line(artifacts: Path, workers: int) -> None:
+    """When the port is in use the process says so, what to do, and ends with status 2."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        with pytest.raises(AssertionError, match="address already in use"), serving(artifacts, port=port):
-            pass
+        port = str(taken.getsockname()[1])
+        settings = {"ARTIFACTS": str(artifacts), "PORT": port, "WORKERS": str(workers)}
+        done = subprocess.run(
+            [sys.executable, "-m", "service"],
+            cwd=ROOT,
+            env=os.environ | {f"DIGITVOTE_{name}": value for name, value in settings.items()},
+            capture_output=True,
+            text=True,
+        )
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"DIGITVOTE_HOST='127.0.0.1', DIGITVOTE_PORT={port}: Address already in use")
+    assert "port 0 takes a free one" in line
 
 
 def test_a_service_without_models_says_what_to_do(tmp_path: Path) -> None:
@@ -182,7 +193,10 @@ def test_whatever_pillow_warns_of_stays_out_of_the_log(artifacts: Path) -> None:
     assert all(json.loads(line)["event"] == "request" for line in after)
 
 
-_IMPORTED = "import sys, service.__main__; print([n for n in sys.modules if n.split('.')[0] in {forbidden}])"
+_IMPORTED = (
+    "import sys, service.app, service.workers, service.__main__; "
+    "print([n for n in sys.modules if n.split('.')[0] in {forbidden}])"
+)
 
 
 def test_serving_needs_neither_trainer_nor_torchvision_nor_matplotlib() -> None:

@@ -1,6 +1,10 @@
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from service.errors import ServiceError
+from service.upload import _field, _only_part
 from tests.support import drawing, encoded
 
 PICTURE = encoded(drawing())
@@ -35,6 +39,36 @@ def test_a_body_that_comes_in_pieces_is_put_together(client: httpx.Client) -> No
     for size in (1, 7, 64):
         pieces = (body[at : at + size] for at in range(0, len(body), size))
         assert client.post("/predict", content=pieces, headers=FORM).json()["votes"] == whole
+
+
+PIECES = [
+    part("file", PICTURE),
+    part("file", b"x"),
+    part("note", b"hello"),
+    part("file", b"y").replace(b"\r\n\r\n", b"\r\nContent-Type: image/png\r\n\r\n"),
+    f"--{BOUNDARY}\r\n".encode(),
+    f"\r\n--{BOUNDARY}".encode(),
+    b"\r\n",
+    b"--",
+    END,
+]
+
+
+@given(st.lists(st.sampled_from(PIECES) | st.binary(max_size=3), max_size=5))
+def test_the_short_way_finds_what_the_parser_finds(pieces: list[bytes]) -> None:
+    """Whatever is put together of the pieces of forms: where the short way has an answer, it is the parser's."""
+    body = b"".join(pieces)
+    if found := _only_part(body, BOUNDARY.encode()):
+        try:
+            assert _field(body, BOUNDARY.encode()) == found
+        except ServiceError as error:
+            raise AssertionError(f"the parser refuses it: {error}") from error
+
+
+def test_what_clients_send_goes_the_short_way() -> None:
+    """A single file as curl, httpx and browsers write it needs no parser."""
+    assert _only_part(part("file", PICTURE) + END, BOUNDARY.encode()) == PICTURE
+    assert _only_part(part("file", PICTURE, "Content-Type: image/png\r\n") + END, BOUNDARY.encode()) == PICTURE
 
 
 @pytest.mark.parametrize(

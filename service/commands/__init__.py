@@ -1,0 +1,1 @@
+"""The commands of `python -m service` beside serving; none imports torch."""

@@ -1,0 +1,151 @@
+"""What Prometheus is told: every number that the service counts, and a small function for each place that counts.
+
+One worker keeps its numbers in memory. Several keep them in files of the folder that PROMETHEUS_MULTIPROC_DIR names,
+and whichever is asked adds up those of all; prometheus_client looks for that variable as it is imported.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterable, MutableMapping, Sequence
+from functools import cache, partial
+from typing import Any, get_args
+
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from registry.manifest import Manifest
+from registry.rules import Floats
+from service.schemas import State
+from service.vote import Outcome
+
+OTHER = "other"  # in place of what a stranger may choose: there are only so many series
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+REGISTRY = CollectorRegistry()
+disable_created_metrics()
+_counter = partial(Counter, registry=REGISTRY)
+_histogram = partial(Histogram, registry=REGISTRY, buckets=_SECONDS)
+_gauge = partial(Gauge, registry=REGISTRY, multiprocess_mode="livesum")
+
+REQUESTS = _counter("digitvote_requests_total", "requests that were answered", ["route", "method", "status"])
+REQUEST_SECONDS = _histogram("digitvote_request_seconds", "from a request to the end of its answer", ["route"])
+IN_FLIGHT = _gauge("digitvote_in_flight", "uploads that are being worked on")
+QUEUE_DEPTH = _gauge("digitvote_queue_depth", "pictures that wait for a batch")
+QUEUE_SECONDS = _histogram("digitvote_queue_seconds", "what a picture waited for its batch")
+DECODE_SECONDS = _histogram("digitvote_decode_seconds", "decoding an upload, with the wait for a thread")
+BATCH_SIZE = _histogram("digitvote_batch_size", "pictures in a batch", buckets=[2**power for power in range(13)])
+INFERENCE_SECONDS = _histogram("digitvote_inference_seconds", "a batch through one model", ["model", "version"])
+VOTES = _counter("digitvote_votes_total", "votes on pictures, pieces of numbers too", ["model", "version", "label"])
+LABELS = _counter("digitvote_labels_total", "digits in answers", ["label"])
+DISAGREEMENTS = _counter("digitvote_disagreements_total", "digits in answers on which the votes differ")
+REJECTIONS = _counter("digitvote_rejections_total", "digits in answers that were not accepted", ["reason"])
+REFUSALS = _counter("digitvote_refusals_total", "requests answered by an error", ["error"])
+MODEL_INFO = _gauge(
+    "digitvote_model_info", "1 for what is loaded", ["model", "version", "sha256"], multiprocess_mode="livemax"
+)
+MODEL_LOADS = _counter("digitvote_model_loads_total", "models that were loaded, or failed to be", ["model", "outcome"])
+STATE = _gauge("digitvote_state", "workers in this state", ["state"])
+
+_routes: set[str] = set()
+_shown: dict[str, Gauge] = {}
+_child: Any = cache(lambda metric, *values: metric.labels(*values))
+
+
+def know(router: APIRouter) -> None:
+    """Name a router's paths also on requests that are refused before they are routed."""
+    _routes.update(route.path for route in router.routes if isinstance(route, APIRoute))
+
+
+def request(scope: MutableMapping[str, Any], status: int, seconds: float, error: object) -> None:
+    """Count a request by its ASGI scope once it is answered, or given up with status 0; `error` is its name or None."""
+    path = scope["path"] if scope["path"] in _routes else OTHER
+    route = getattr(scope.get("route"), "path", path)
+    method = scope["method"] if scope["method"] in _METHODS else OTHER
+    _child(REQUESTS, route, method, status).inc()
+    _child(REQUEST_SECONDS, route).observe(seconds)
+    if error is not None:
+        _child(REFUSALS, error).inc()
+
+
+def decoded(seconds: float) -> None:
+    """Tell how long an upload took to decode."""
+    DECODE_SECONDS.observe(seconds)
+
+
+def batched(waits: Sequence[float]) -> None:
+    """Tell how many seconds each picture of a batch has waited for it."""
+    BATCH_SIZE.observe(len(waits))
+    for seconds in waits:
+        QUEUE_SECONDS.observe(seconds)
+
+
+def timed(predict: Callable[[Floats], Floats], manifest: Manifest) -> Callable[[Floats], Floats]:
+    """The same model, which tells how long each batch took."""
+    observe = INFERENCE_SECONDS.labels(manifest.name, manifest.version).observe
+
+    def run(pictures: Floats) -> Floats:
+        started = time.perf_counter()
+        logits = predict(pictures)
+        observe(time.perf_counter() - started)
+        return logits
+
+    return run
+
+
+def voted(outcomes: Iterable[Outcome]) -> None:
+    """Count the votes on a batch."""
+    times: dict[tuple[str, int, int], int] = {}  # faster than a Counter where the batch is small
+    for outcome in outcomes:
+        for vote in outcome.cast:
+            key = vote.model, vote.version, vote.label
+            times[key] = times.get(key, 0) + 1
+    for key, number in times.items():
+        _child(VOTES, *key).inc(number)
+
+
+def answered(label: int, agreement: float, reason: str | None) -> None:
+    """Count a digit in an answer, and why it is not accepted, if it is not."""
+    _child(LABELS, label).inc()
+    if agreement < 1:
+        DISAGREEMENTS.inc()
+    if reason is not None:
+        _child(REJECTIONS, reason).inc()
+
+
+def loaded(manifest: Manifest) -> None:
+    """Count a version that was loaded, and tell of it in place of the one before."""
+    _child(MODEL_LOADS, manifest.name, "loaded").inc()
+    _child(MODEL_LOADS, manifest.name, "failed")  # at 0, so that the first failure is a rise
+    if manifest.name in _shown:
+        _shown[manifest.name].set(0)
+    _shown[manifest.name] = MODEL_INFO.labels(manifest.name, manifest.version, manifest.sha256)
+    _shown[manifest.name].set(1)
+
+
+def not_loaded(model: str) -> None:
+    """Count a model that could not be loaded."""
+    _child(MODEL_LOADS, model, "failed").inc()
+
+
+def now(state: State, depth: int) -> None:
+    """Tell this worker's state and how many pictures wait in its queue."""
+    for name in get_args(State):
+        _child(STATE, name).set(name == state)
+    QUEUE_DEPTH.set(depth)
+
+
+def forget(worker: int) -> None:
+    """Take what a worker that ended, by its process id, had in flight out of the sums; what it counted stays."""
+    mark_process_dead(worker)
+
+
+def text() -> bytes:
+    """Everything in Prometheus' text format, of all workers together."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return generate_latest(REGISTRY)
+    together = CollectorRegistry()
+    MultiProcessCollector(together)
+    return generate_latest(together)

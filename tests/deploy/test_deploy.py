@@ -1,0 +1,95 @@
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]
+
+from tests.metrics import described
+from tests.support import ROOT
+
+DASHBOARD = ROOT / "deploy" / "grafana" / "digitvote.json"
+RULES = ROOT / "deploy" / "prometheus" / "rules.yml"
+
+
+def _panels() -> list[dict[str, Any]]:
+    panels: list[dict[str, Any]] = json.loads(DASHBOARD.read_text())["panels"]
+    return panels
+
+
+def _rules() -> list[dict[str, Any]]:
+    return [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
+
+
+def _expressions() -> Iterator[str]:
+    yield from (target["expr"] for panel in _panels() for target in panel.get("targets", ()))
+    yield from (rule["expr"] for rule in _rules())
+
+
+def _labels() -> dict[str, set[str]]:
+    """Each series that the service has, and its labels; `le`, the bucket's bound, is a histogram's own."""
+    return {
+        series: {*metric.labels, "le"} if series.endswith("_bucket") else set(metric.labels)
+        for metric in described()
+        for series in metric.series
+    }
+
+
+@pytest.mark.parametrize("expression", sorted(set(_expressions())))
+def test_what_a_panel_or_an_alert_asks_for_exists(expression: str) -> None:
+    """Each series of an expression is one of the service's, and each label that is matched is one of its labels."""
+    series = _labels()
+    used = re.findall(r"\b(digitvote_\w+)(?:\{([^}]*)\})?", expression)
+    assert used
+    for name, matchers in used:
+        assert name in series
+        # Prometheus itself adds job and instance.
+        assert set(re.findall(r"(\w+)\s*[=!]~?", matchers)) <= series[name] | {"job", "instance"}
+
+
+def test_every_metric_is_on_the_dashboard() -> None:
+    """Nothing is measured that nobody sees."""
+    shown = " ".join(target["expr"] for panel in _panels() for target in panel.get("targets", ()))
+    assert [metric.name for metric in described() if metric.name not in shown] == []
+
+
+def test_no_panel_lies_on_another() -> None:
+    """Each cell of the dashboard's grid belongs to one panel at most, and each panel has an id of its own."""
+    taken: set[tuple[int, int]] = set()
+    for panel in _panels():
+        place = panel["gridPos"]
+        cells = {
+            (column, row)
+            for column in range(place["x"], place["x"] + place["w"])
+            for row in range(place["y"], place["y"] + place["h"])
+        }
+        assert not cells & taken, panel["title"]
+        assert max(column for column, _ in cells) < 24
+        taken |= cells
+    assert len({panel["id"] for panel in _panels()}) == len(_panels())
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool (Debian's package prometheus) is not here")
+def test_the_rules_are_ones_that_prometheus_takes() -> None:
+    """Promtool finds nothing wrong with the rules."""
+    done = subprocess.run(["promtool", "check", "rules", RULES], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{len(_rules())} rules found" in done.stdout
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool (Debian's package prometheus) is not here")
+def test_every_panel_asks_in_promql(tmp_path: Path) -> None:
+    """Promtool takes each of the dashboard's expressions as a rule, with Grafana's variables filled in."""
+    asked = [target["expr"] for panel in _panels() for target in panel.get("targets", ())]
+    filled = [
+        expr.replace("$__rate_interval", "1m").replace("$__range", "1h").replace("$instance", ".*") for expr in asked
+    ]
+    rules = [{"record": f"panel_{number}", "expr": expr} for number, expr in enumerate(filled)]
+    file = tmp_path / "panels.yml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}))
+    done = subprocess.run(["promtool", "check", "rules", file], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,221 @@
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.service.test_metrics import samples
+from tests.support import ROOT, Linear, Process, drawing, encoded, publish_model, publish_three, serving
+
+WORKERS = 2
+
+
+@contextmanager
+def two(artifacts: Path, folder: Path, **settings: object) -> Iterator[Process]:
+    """The service with two workers, which keep their numbers under a folder of the test's own."""
+    command = ("env", f"TMPDIR={folder}", sys.executable, "-m", "service", "--workers", str(WORKERS))
+    with serving(artifacts, command=command, **settings) as server:
+        yield server
+
+
+def children(pid: int) -> set[int]:
+    """The processes that a process has forked and that are still there."""
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return {int(child) for child in found}
+
+
+def predict(server: Process) -> httpx.Response:
+    """The answer to a picture that is sent over a connection of its own."""
+    return httpx.post(f"{server.url}/predict", files={"file": encoded(drawing())}, timeout=30)
+
+
+def counted(server: Process, name: str, **labels: str) -> float:
+    """One number of the service's metrics."""
+    told = samples(httpx.get(f"{server.url}/metrics", timeout=30).text)
+    return told.get((f"digitvote_{name}", frozenset(labels.items())), 0)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for what must come to hold."""
+    for _ in range(600):
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it did not come to hold in time")
+
+
+def test_several_workers_serve_one_port_and_say_so_once(artifacts: Path, tmp_path: Path) -> None:
+    """Once all are ready the banner stands there once, and each of them answers."""
+    with two(artifacts, tmp_path) as server:
+        assert len(children(server.process.pid)) == WORKERS
+        assert all(predict(server).status_code == 200 for _ in range(8))
+        assert counted(server, "state", state="ready") == WORKERS
+        assert server.stop() == 0
+    assert "".join(server.output).count("digitvote is ready at") == 1
+
+
+def test_a_worker_that_is_killed_is_replaced_and_requests_go_on(artifacts: Path, tmp_path: Path) -> None:
+    """After kill -9 of one worker every new request is answered, and another process takes its place."""
+    with two(artifacts, tmp_path) as server:
+        before = children(server.process.pid)
+        victim = min(before)
+        os.kill(victim, signal.SIGKILL)
+        assert all(predict(server).status_code == 200 for _ in range(8))
+        until(lambda: len(children(server.process.pid) - {victim}) == WORKERS)
+        assert children(server.process.pid) - before
+        assert all(predict(server).status_code == 200 for _ in range(8))
+        assert server.stop() == 0
+    assert f'"pid": {victim}, "status": -9, "event": "worker ended", "level": "error"' in "".join(server.output)
+    assert "".join(server.output).count("digitvote is ready at") == 1
+
+
+def test_the_metrics_are_those_of_all_workers_and_a_dead_one_keeps_nothing_in_flight(
+    artifacts: Path, tmp_path: Path
+) -> None:
+    """Counters add up over all workers and outlive one that is killed; what it had in flight does not."""
+    picture = encoded(drawing())
+    with two(artifacts, tmp_path) as server:
+        for _ in range(20):
+            assert predict(server).status_code == 200
+        assert counted(server, "requests_total", route="/predict", method="POST", status="200") == 20
+        address = ("127.0.0.1", int(server.url.rsplit(":", 1)[1]))
+        head = "POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+        with socket.create_connection(address) as connection:
+            connection.sendall(f"{head}Content-Length: {len(picture)}\r\n\r\n".encode())
+            until(lambda: counted(server, "in_flight") == 1)
+            for victim in children(server.process.pid):  # whichever has it
+                os.kill(victim, signal.SIGKILL)
+            until(lambda: len(children(server.process.pid)) == WORKERS)
+            until(lambda: predict(server).status_code == 200)
+            assert counted(server, "in_flight") == 0
+        assert counted(server, "requests_total", route="/predict", method="POST", status="200") >= 21
+        assert list(tmp_path.iterdir())
+        assert server.stop() == 0
+    assert not list(tmp_path.iterdir()), "the folder of the metrics is left behind"
+
+
+def test_sigterm_has_every_worker_finish_what_is_in_flight(artifacts: Path, tmp_path: Path) -> None:
+    """Uploads that are still coming at SIGTERM are answered, new connections refused; then the status is 0."""
+    body = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n%s\r\n--x--\r\n' % encoded(
+        drawing()
+    )
+    head = "POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+    with two(artifacts, tmp_path) as server:
+        address = ("127.0.0.1", int(server.url.rsplit(":", 1)[1]))
+        connections = [socket.create_connection(address) for _ in range(6)]
+        for connection in connections:
+            connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body[:100])
+        until(lambda: counted(server, "in_flight") == len(connections))
+        stopping = threading.Thread(target=server.stop)
+        stopping.start()
+        until(lambda: _refused(address))
+        for connection in connections:
+            connection.sendall(body[100:])
+            answer = b""
+            while piece := connection.recv(65536):
+                answer += piece
+            assert answer.startswith(b"HTTP/1.1 200 OK")
+            connection.close()
+        stopping.join()
+        assert server.process.returncode == 0
+
+
+def _refused(address: tuple[str, int]) -> bool:
+    try:
+        socket.create_connection(address).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_workers_do_not_outlive_their_supervisor(artifacts: Path, tmp_path: Path) -> None:
+    """After kill -9 of the supervisor its workers end by themselves and the port is free."""
+    with two(artifacts, tmp_path) as server:
+        address = ("127.0.0.1", int(server.url.rsplit(":", 1)[1]))
+        server.process.kill()
+        until(lambda: _refused(address))
+
+
+@pytest.mark.parametrize("delay", [0.1, 0.6, 1.2, 1.8, 2.2, 2.6])
+def test_sigterm_during_the_start_of_several_ends_them_all(artifacts: Path, tmp_path: Path, delay: float) -> None:
+    """Told to end while it imports, forks or loads, it ends with status 0 and leaves no process and no file behind."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "service", "--workers", str(WORKERS)],
+        cwd=ROOT,
+        env={**os.environ, "DIGITVOTE_ARTIFACTS": str(artifacts), "DIGITVOTE_PORT": "0", "TMPDIR": str(tmp_path)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    time.sleep(0.3 + delay)
+    process.terminate()
+    assert process.wait(20) == 0
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_a_folder_for_temporary_files_it_says_so(artifacts: Path) -> None:
+    """Several workers in a place where nothing can be written are refused at the start, in a sentence."""
+    code = "import tempfile; tempfile.tempdir = '/proc'; import runpy; runpy.run_module('service', run_name='__main__')"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "DIGITVOTE_ARTIFACTS": str(artifacts), "DIGITVOTE_WORKERS": "2", "DIGITVOTE_PORT": "0"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert "several workers need a folder" in done.stderr
+    assert "Set TMPDIR" in done.stderr
+
+
+def test_one_worker_has_no_supervisor_and_no_folder(artifacts: Path, tmp_path: Path) -> None:
+    """Of one worker there is one process, and it writes no file."""
+    with serving(artifacts, command=("env", f"TMPDIR={tmp_path}", sys.executable, "-m", "service")) as server:
+        assert not children(server.process.pid)
+        assert predict(server).status_code == 200
+        assert counted(server, "state", state="ready") == 1
+        assert server.stop() == 0
+    assert not list(tmp_path.iterdir())
+
+
+def test_on_hangup_the_workers_are_replaced_one_by_one_and_load_what_is_new(tmp_path: Path) -> None:
+    """After SIGHUP a version published meanwhile votes, and no request was refused in between."""
+    artifacts = publish_three(tmp_path / "artifacts")
+    with two(artifacts, tmp_path) as server:
+        before = children(server.process.pid)
+        publish_model(artifacts, "mlp", Linear(7))
+        server.process.send_signal(signal.SIGHUP)
+        until(lambda: predict(server).status_code != 200 or not before & children(server.process.pid))
+        assert not before & children(server.process.pid), "a request was refused"
+        assert [vote["version"] for vote in predict(server).json()["votes"]] == [2, 1, 1]
+        assert server.stop() == 0
+
+
+_THREADS = """
+import os
+from service.app import create_app
+from service.settings import Settings
+from service.workers import choose_device
+create_app(Settings())
+choose_device("auto")
+if not os.fork():
+    os._exit(0)
+os.wait()
+print(len(os.listdir("/proc/self/task")))
+"""
+
+
+def test_no_thread_is_there_when_the_workers_are_forked() -> None:
+    """What the supervisor does before it forks starts no thread but BLAS's own, which end at a fork by themselves."""
+    done = subprocess.run([sys.executable, "-c", _THREADS], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.strip() == "1", done.stderr
