@@ -5,6 +5,7 @@ PYTHON    ?= python3
 HOST      := $(or $(DIGITVOTE_HOST),127.0.0.1)
 PORT      ?= $(or $(DIGITVOTE_PORT),8000)
 ARTIFACTS ?= $(or $(DIGITVOTE_ARTIFACTS),artifacts)
+ENGINE    ?= $(or $(DIGITVOTE_ENGINE),torch)
 RECIPE    ?= quick
 DATA      ?=
 ARGS      ?=
@@ -19,8 +20,8 @@ help: ## list the targets
 
 install: .venv/serve.installed .venv/train.installed .venv/tune.installed ## install the service and the trainer into .venv
 
-serve: .venv/serve.installed ## serve ARTIFACTS on HOST:PORT
-	@DIGITVOTE_HOST='$(HOST)' DIGITVOTE_PORT='$(PORT)' DIGITVOTE_ARTIFACTS='$(ARTIFACTS)' exec $(BIN)/python -m service
+serve: .venv/$(if $(filter onnx,$(ENGINE)),onnx,serve).installed ## serve ARTIFACTS on HOST:PORT by ENGINE (torch or onnx)
+	@DIGITVOTE_ENGINE='$(ENGINE)' DIGITVOTE_HOST='$(HOST)' DIGITVOTE_PORT='$(PORT)' DIGITVOTE_ARTIFACTS='$(ARTIFACTS)' exec $(BIN)/python -m service
 
 train: .venv/train.installed .venv/tune.installed ## train all models by RECIPE (quick or release) and publish them in ARTIFACTS
 	@$(BIN)/python -m trainer train --recipe '$(RECIPE)' --artifacts '$(ARTIFACTS)' $(if $(DATA),--data '$(DATA)') $(ARGS)

@@ -207,8 +207,7 @@ def main() -> None:
     parser.add_argument("--sheet", type=Path, help="draw what was read wrong into this PNG")
     parser.add_argument("--fit", action="store_true", help="print weights fitted to these strips")
     told = parser.parse_args()
-    torch.set_num_threads(1)
-    settings = Settings(artifacts=told.artifacts)
+    settings = Settings(artifacts=told.artifacts, device="cpu", threads=1)
     models, gate = load(settings)
     pictures = [picture for folder in told.folders for picture in find(folder)]
     if not told.folders:

@@ -18,7 +18,6 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image, ImageDraw, ImageOps
 
 from registry.manifest import GATE
@@ -26,6 +25,7 @@ from registry.rules import Floats
 from service import imaging
 from service.acceptance import accept
 from service.engine.backend import infer, score
+from service.engine.engine import open_engine
 from service.errors import ServiceError
 from service.models import Model, load_model, load_models
 from service.settings import Settings
@@ -84,10 +84,10 @@ def tutorial(content: bytes) -> Floats:
 
 def load(settings: Settings) -> tuple[list[Model], Model]:
     """The models that vote and the gate, on the CPU."""
-    cpu = torch.device("cpu")
+    engine = open_engine(settings)
     return (
-        load_models(settings.artifacts, settings.models, cpu, settings.max_batch),
-        load_model(settings.artifacts, GATE, cpu, settings.max_batch),
+        load_models(settings.artifacts, settings.models, engine, settings.max_batch),
+        load_model(settings.artifacts, GATE, engine, settings.max_batch),
     )
 
 
@@ -187,8 +187,7 @@ def main() -> None:
     parser.add_argument("--artifacts", type=Path, default=Path("artifacts"))
     parser.add_argument("--sheet", type=Path, help="draw what was read wrong into this PNG")
     told = parser.parse_args()
-    torch.set_num_threads(1)
-    settings = Settings(artifacts=told.artifacts)
+    settings = Settings(artifacts=told.artifacts, device="cpu", threads=1)
     models, gate = load(settings)
     pictures = [picture for folder in told.folders for picture in find(folder)]
     imaging.warm_up()

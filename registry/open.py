@@ -12,11 +12,12 @@ from registry.manifest import Manifest
 
 @dataclass(frozen=True)
 class Artifact:
-    """A verified version: its manifest, the bytes of its module and its golden digits."""
+    """A verified version: its manifest, the bytes of its module, its golden digits and, of most, its ONNX graph."""
 
     manifest: Manifest
     model: bytes
     golden: Golden
+    graph: bytes | None = None
 
 
 def open_version(root: Path, model: str, version: int) -> Artifact:
@@ -36,7 +37,9 @@ def open_version(root: Path, model: str, version: int) -> Artifact:
     golden = Golden.load(_verified(folder / store.GOLDEN_FILE, manifest.files[store.GOLDEN_FILE]))
     if golden.logits.shape[1:] != tuple(manifest.output.shape):
         raise ArtifactError(f"{folder / store.GOLDEN_FILE}: has logits {golden.logits.shape}, not of its labels")
-    return Artifact(manifest, content, golden)
+    listed = manifest.files.get(store.GRAPH_FILE)
+    graph = _verified(folder / store.GRAPH_FILE, listed) if listed else None
+    return Artifact(manifest, content, golden, graph)
 
 
 def _verified(path: Path, sha256: str) -> bytes:

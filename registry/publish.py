@@ -43,7 +43,7 @@ def publish(root: Path, draft: Manifest, files: dict[str, bytes]) -> Manifest:
         while True:
             version = (store.latest(root, draft.name) or 0) + 1
             manifest = draft.model_copy(update={"version": version, "sha256": model_digest, "files": digests})
-            disk.write(staging / store.MANIFEST_FILE, manifest.model_dump_json(indent=2).encode() + b"\n")
+            disk.write(staging / store.MANIFEST_FILE, _dump(manifest))
             _sync_folders(staging)
             try:
                 staging.rename(folder / str(version))
@@ -55,6 +55,27 @@ def publish(root: Path, draft: Manifest, files: dict[str, bytes]) -> Manifest:
             return manifest
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def add(root: Path, model: str, version: int, name: str, content: bytes) -> Manifest:
+    """Add a file to a version that was published without it: the file first, then the manifest that lists it.
+
+    Raises:
+        ArtifactError: if the manifest cannot be read.
+        OSError: if the disk is full or the folder cannot be written.
+    """
+    folder = store.version_path(root, model, version)
+    before = store.manifest(root, model, version)
+    files = dict(sorted({**before.files, name: hashlib.sha256(content).hexdigest()}.items()))
+    manifest = before.model_copy(update={"files": files})
+    _replace(folder / name, content)
+    _replace(folder / store.MANIFEST_FILE, _dump(manifest, exclude_unset=True))  # an older one has fewer fields
+    _sync(folder)
+    return manifest
+
+
+def _dump(manifest: Manifest, *, exclude_unset: bool = False) -> bytes:
+    return manifest.model_dump_json(indent=2, exclude_unset=exclude_unset).encode() + b"\n"
 
 
 def _replace(path: Path, content: bytes) -> None:

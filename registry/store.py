@@ -6,6 +6,7 @@ from registry.errors import ArtifactError
 from registry.manifest import GATE, Manifest, read_manifest
 
 MODEL_FILE = "model.pt"
+GRAPH_FILE = "model.onnx"
 MANIFEST_FILE = "manifest.json"
 GOLDEN_FILE = "golden.npz"
 CONFIG_FILE = "config.pbtxt"

@@ -5,9 +5,10 @@ inference servers load it and a reader needs no source code of the model.
 """
 
 import io
+import struct
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -15,6 +16,9 @@ import torch
 from registry.rules import Floats
 
 Module = torch.jit.ScriptModule
+
+# Of a zip file, before each record: bytes of the fixed part, and where in it the lengths of what follows stand.
+_HEADER, _LENGTHS = 30, 26
 
 
 @contextmanager
@@ -41,6 +45,23 @@ def _without_debug_records(archive: io.BytesIO) -> bytes:
             if not name.endswith(".debug_pkl"):
                 new.writestr(zipfile.ZipInfo(name), old.read(name))
     return stripped.getvalue()
+
+
+def records(content: bytes) -> Iterator[tuple[int, bytes]]:
+    """Where in `model.pt` the numbers of each tensor lie, as they are in memory: offset and bytes."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        for record in archive.infolist():
+            if "/data/" in record.filename:
+                name, extra = struct.unpack_from("<2H", content, record.header_offset + _LENGTHS)
+                start = record.header_offset + _HEADER + name + extra
+                yield start, content[start : start + record.file_size]
+
+
+def weights(content: bytes) -> Mapping[str, torch.Tensor]:
+    """The module's tensors by name, as before it was scripted; see `load` on what must have been verified."""
+    with _deprecation_known():
+        module: Module = torch.jit.load(io.BytesIO(content), map_location="cpu")  # type: ignore[no-untyped-call]
+    return module.state_dict()
 
 
 def load(content: bytes, device: torch.device | str = "cpu") -> Module:

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
-import torch
 
 from registry.manifest import GATE
 from registry.rules import Floats
 from service import metrics
 from service.acceptance import accept
-from service.engine.backend import choose_device, infer, score
+from service.engine.backend import infer, score
 from service.engine.batcher import Batcher
+from service.engine.engine import open_engine
 from service.engine.queue import Counted, Queue
 from service.errors import NoQuorum, NotReady
 from service.imaging import Seen, is_small, read, warm_up
@@ -37,7 +37,7 @@ class Ensemble:
         self.settings = settings
         self.models: list[Model] = []
         self.gate: Model | None = None  # with DIGITVOTE_REJECT=off there is none
-        self.device: torch.device | None = None
+        self.device: str | None = None
         self.loaded = asyncio.Event()
         self.draining = False
         self.queue = Queue(settings.queue)
@@ -69,13 +69,12 @@ class Ensemble:
         gc.freeze()
         self.loaded.set()
 
-    def _prepare(self) -> tuple[torch.device, list[Model], Model | None]:
-        torch.set_num_threads(self.settings.batch_threads)
+    def _prepare(self) -> tuple[str, list[Model], Model | None]:
         warm_up()
-        device = choose_device(self.settings.device)
+        engine = open_engine(self.settings)
         root, most = self.settings.artifacts, self.settings.max_batch
-        gate = None if self.settings.reject == "off" else load_model(root, GATE, device, most)
-        return device, load_models(root, self.settings.models, device, most), gate
+        gate = None if self.settings.reject == "off" else load_model(root, GATE, engine, most)
+        return engine.device, load_models(root, self.settings.models, engine, most), gate
 
     def health(self) -> tuple[State, str | None]:
         """The state by name, and why it is not `ready`."""

@@ -1,20 +1,19 @@
 """What is loaded: for each model that votes, its newest version, or why there is none."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import structlog
-import torch
 
-from registry import store, torchscript
+from registry import store
 from registry.errors import ArtifactError
 from registry.golden import Golden
 from registry.manifest import Manifest
 from registry.open import open_version
-from registry.rules import Floats
 from service import metrics
+from service.engine.engine import Engine, Predict
 
 log = structlog.get_logger("service")
 
@@ -25,16 +24,16 @@ class Model:
 
     name: str
     manifest: Manifest | None = None
-    predict: Callable[[Floats], Floats] | None = None
+    predict: Predict | None = None
     reason: str | None = None
 
 
-def load_models(artifacts: Path, names: Sequence[str], device: torch.device, max_batch: int) -> list[Model]:
+def load_models(artifacts: Path, names: Sequence[str], engine: Engine, max_batch: int) -> list[Model]:
     """Load, check and warm up the newest version of each model; what fails is logged and keeps its reason."""
-    return [load_model(artifacts, name, device, max_batch) for name in names]
+    return [load_model(artifacts, name, engine, max_batch) for name in names]
 
 
-def load_model(artifacts: Path, name: str, device: torch.device, max_batch: int) -> Model:
+def load_model(artifacts: Path, name: str, engine: Engine, max_batch: int) -> Model:
     """Load the newest version of one model: verified by sha256, held against its golden digits, warmed up."""
     manifest: Manifest | None = None
     try:
@@ -44,7 +43,7 @@ def load_model(artifacts: Path, name: str, device: torch.device, max_batch: int)
             raise ArtifactError(f"{found}: train one, or set DIGITVOTE_ARTIFACTS")
         artifact = open_version(artifacts, name, version)
         manifest = artifact.manifest
-        predict = torchscript.predictor(_module(artifact.model, device), device)
+        predict = engine.predictor(artifact)
         artifact.golden.check(predict)
         _warm_up(predict, artifact.golden, max_batch)
     except Exception as error:  # whatever is wrong with one model, the others vote
@@ -52,20 +51,12 @@ def load_model(artifacts: Path, name: str, device: torch.device, max_batch: int)
         log.error("model not loaded", model=name, reason=reason)
         metrics.not_loaded(name)
         return Model(name, manifest, reason=reason)
-    log.info("model loaded", model=name, version=version, device=str(device))
+    log.info("model loaded", model=name, version=version, device=engine.device)
     metrics.loaded(manifest)
     return Model(name, manifest, metrics.timed(predict, manifest))
 
 
-def _module(content: bytes, device: torch.device) -> torchscript.Module:
-    try:
-        module = torchscript.load(content, device)
-    except RuntimeError as error:
-        raise ArtifactError(f"model.pt cannot be loaded: {str(error).strip().splitlines()[0]}") from error
-    return torchscript.optimize(module) if device.type == "cpu" else module
-
-
-def _warm_up(predict: Callable[[Floats], Floats], golden: Golden, max_batch: int) -> None:
+def _warm_up(predict: Predict, golden: Golden, max_batch: int) -> None:
     """Run the batch sizes at both ends twice: the first runs of a module compile it."""
     for size in (1, 2, max_batch):
         pictures = np.resize(golden.pictures, (size, 1, 28, 28))

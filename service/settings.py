@@ -32,10 +32,9 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 for every interface")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
     workers: int = Field(1, ge=1, le=64, description="processes that serve, on one port")
+    engine: Literal["torch", "onnx"] = Field("torch", description="what runs the models: torch or onnx")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where the models run; auto takes CUDA if there")
-    threads: int = Field(
-        0, ge=0, le=256, description="torch threads of a batch on the CPU; 0: half of a worker's cores"
-    )
+    threads: int = Field(0, ge=0, le=256, description="threads of a batch on the CPU; 0: half of a worker's cores")
     decoders: int = Field(2, ge=1, le=64, description="threads that decode pictures, shared among the workers")
     max_batch: int = Field(64, ge=1, le=4096, description="pictures in one batch at most")
     queue: int = Field(256, ge=1, le=100_000, description="requests in flight in a worker at most; others get 503")
@@ -55,7 +54,7 @@ class Settings(BaseSettings):
 
     @property
     def batch_threads(self) -> int:
-        """Torch threads of a batch in each worker."""
+        """Threads of a batch in each worker."""
         return self.threads or max(1, (os.cpu_count() or 1) // 2 // self.workers)
 
     @property

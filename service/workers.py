@@ -15,7 +15,7 @@ from uvicorn.supervisors import multiprocess
 
 from service import metrics
 from service.app import create_app
-from service.engine.backend import choose_device
+from service.engine.engine import open_engine
 from service.server import Server, leave, listen
 from service.settings import Settings
 
@@ -34,7 +34,7 @@ def serve(settings: Settings) -> None:
     """
     if settings.workers > 1:  # without it the question alone would keep CUDA from being used after a fork
         os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
-    choose_device(settings.device)  # now, not once it serves, if there is no such device
+    open_engine(settings)  # now, not once it serves, if it is not installed or has no such device
     listener = listen(settings.host, settings.port)
     app = create_app(settings)
     if settings.workers == 1:

@@ -8,6 +8,7 @@ from trainer.commands.compare import compare
 from trainer.commands.evaluate import evaluate
 from trainer.commands.gate import gate
 from trainer.commands.models import models
+from trainer.commands.onnx import onnx
 from trainer.commands.reproduce import reproduce
 from trainer.commands.show import show
 from trainer.commands.train import train
@@ -20,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (show, train, gate, evaluate, compare, reproduce, tune, models):
+for command in (show, train, gate, evaluate, compare, reproduce, onnx, tune, models):
     app.command()(command)
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import numpy as np
 from registry import store
 from registry.golden import Golden
 from registry.manifest import DataFile, Manifest, Metrics, Strictness, Tensor, labels_of
-from trainer import coverage, evaluate, models, report
+from trainer import coverage, evaluate, graph, models, report
 from trainer.loop import Trained
 from trainer.loss import UNITS
 from trainer.measure import Measured, Split, Vote
@@ -60,11 +60,13 @@ def manifest(
 def files(recipe: Recipe, measured: Measured, vote: Vote, robust: Robustness, mnist: Mnist) -> dict[str, bytes]:
     """Every file of a version but its manifest, by its path within it."""
     test = measured.chances["test"]
+    held = golden(measured, mnist)
     counts = evaluate.confusion(test.argmax(1), mnist.test_labels)
     title, rule = f"{measured.name}, recipe {recipe.name}", recipe.vote.rule
     return {
         store.MODEL_FILE: measured.model,
-        store.GOLDEN_FILE: golden(measured, mnist).dump(),
+        store.GRAPH_FILE: graph.dump(measured.trained.module, measured.model, held),
+        store.GOLDEN_FILE: held.dump(),
         "report/metrics.json": report.dump(figures(recipe, measured, vote, robust, mnist)),
         "report/curves.png": report.curves(
             title, measured.trained.history, UNITS[recipe.models[measured.name].loss.name]

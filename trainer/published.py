@@ -62,6 +62,18 @@ def version(artifacts: Path, word: str) -> tuple[str, int]:
     return model, int(number) if equals else newest
 
 
+def place(folder: Path) -> tuple[Path, str, int]:
+    """Root, model and version of a version's folder.
+
+    Raises:
+        TrainerError: if it is no such folder.
+    """
+    folder = folder.resolve()
+    if not store.is_version(folder.name) or not folder.is_dir():
+        raise TrainerError(f"{folder}: not a version's folder, like artifacts/cnn/1")
+    return folder.parent.parent, folder.parent.name, int(folder.name)
+
+
 @dataclass(frozen=True)
 class Answers:
     """What one version says of some pictures, from its `model.pt`."""

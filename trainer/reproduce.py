@@ -9,7 +9,7 @@ import torch
 
 from registry import store
 from registry.manifest import GATE, Manifest
-from trainer import compare, job, origin, recipe
+from trainer import compare, job, origin, published, recipe
 from trainer.compare import Comparison
 from trainer.errors import TrainerError
 from trainer.evaluate import Labels
@@ -46,11 +46,8 @@ def original(folder: Path) -> Original:
         TrainerError: if the folder is no version's, or its manifest's recipe is none of this trainer's.
         ArtifactError: if the manifest cannot be read.
     """
-    folder = folder.resolve()
-    version, model, root = folder.name, folder.parent.name, folder.parent.parent
-    if not store.is_version(version) or not folder.is_dir():
-        raise TrainerError(f"{folder}: not a version's folder, like artifacts/cnn/1")
-    manifest = store.manifest(root, model, int(version))
+    root, model, version = published.place(folder)
+    manifest = store.manifest(root, model, version)
     found = _without_targets(recipe.check(manifest.recipe, f"{folder / store.MANIFEST_FILE}: recipe"))
     for name in NAMES:
         if name == (gate.NETWORK if model == GATE else model) and name in found.models:

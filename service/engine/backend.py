@@ -1,29 +1,15 @@
-"""The models on their device: a batch goes in, ballots and the gate's scores come out."""
+"""All models on a batch: a batch goes in, ballots and the gate's scores come out."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import structlog
-import torch
 
 from registry.rules import Floats, log_odds
 from service.models import Model
-from service.settings import SettingsError
 from service.vote import Ballot
 
 log = structlog.get_logger("service")
-
-
-def choose_device(wanted: str) -> torch.device:
-    """The device of a setting: `auto` is CUDA where there is any.
-
-    Raises:
-        SettingsError: if CUDA is asked for and there is none.
-    """
-    available = torch.cuda.is_available()
-    if wanted == "cuda" and not available:
-        raise SettingsError("DIGITVOTE_DEVICE='cuda': torch finds no CUDA device here; allowed are 'auto' and 'cpu'")
-    return torch.device("cuda" if wanted != "cpu" and available else "cpu")
 
 
 def infer(models: Sequence[Model], batch: Floats) -> list[Ballot]:

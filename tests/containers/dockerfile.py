@@ -30,8 +30,20 @@ def instructions(name: str) -> list[Instruction]:
     return [Instruction(word.upper(), rest.strip()) for word, _, rest in found]
 
 
-def final_stage(name: str) -> list[Instruction]:
-    """The instructions of the stage that becomes the image."""
-    whole = instructions(name)
-    last = max(place for place, instruction in enumerate(whole) if instruction.word == "FROM")
-    return whole[last:]
+def stages(name: str) -> dict[str, list[Instruction]]:
+    """The instructions of each stage of a Dockerfile by its name, that of the last being "" if it has none."""
+    found: dict[str, list[Instruction]] = {}
+    stage = ""
+    for one in instructions(name):
+        if one.word == "FROM":
+            stage = one.rest.partition(" AS ")[2]
+        found.setdefault(stage, []).append(one)
+    return found
+
+
+def final_stage(name: str, target: str | None = None) -> list[Instruction]:
+    """The instructions that make an image, the last if no target is named, with those of the stages it is built on."""
+    known = stages(name)
+    stage = known[list(known)[-1] if target is None else target]
+    base = stage[0].rest.partition(" AS ")[0]
+    return [*final_stage(name, base), *stage] if base in known else stage

@@ -9,7 +9,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from service.settings import Settings, variables
-from tests.containers.dockerfile import DOCKERFILES, ROOT, final_stage, instructions
+from tests.containers.dockerfile import DOCKERFILES, ROOT, Instruction, final_stage, instructions
 from trainer.recipe import read as read_recipe
 
 FILES = (*DOCKERFILES, "docker-compose.yml")
@@ -80,6 +80,20 @@ def test_final_stage_installs_nothing(name: str) -> None:
     """Tools that build and caches that they leave stay in earlier stages."""
     commands = " ".join(one.rest for one in final_stage(name) if one.word == "RUN")
     assert not re.search(r"\b(pip|apt|apt-get|npm|curl|wget)\b", commands)
+
+
+def test_slim_is_the_serving_image_with_another_engine() -> None:
+    """The target `slim` differs from the image that is built without one in its environment and its engine alone."""
+
+    def told(stage: list[Instruction]) -> list[str]:
+        return [f"{one.word} {one.rest}" for one in stage if one.word != "FROM"]
+
+    full, slim = told(final_stage("Dockerfile.serve")), told(final_stage("Dockerfile.serve", "slim"))
+    assert [line for line in full if line not in slim] == ["COPY --from=torch /venv /venv"]
+    assert [line for line in slim if line not in full] == [
+        "COPY --from=onnx /venv /venv",
+        "ENV DIGITVOTE_ENGINE=onnx",
+    ]
 
 
 @pytest.mark.parametrize("name", DOCKERFILES)

@@ -1,4 +1,4 @@
-"""The serving image, built and run for real where a container engine answers and has the image it is built on."""
+"""The serving images, built and run for real where a container engine answers and has the image it is built on."""
 
 import shutil
 import subprocess
@@ -11,7 +11,6 @@ import pytest
 from service.settings import Settings
 from tests.containers.dockerfile import ROOT, instructions
 
-TAG = "digitvote-serve:test"
 BASE = instructions("Dockerfile.serve")[0].rest.partition(" AS ")[0]
 
 pytestmark = pytest.mark.timeout(3600)  # the first build downloads torch
@@ -34,13 +33,14 @@ def engine() -> str:
     pytest.skip(f"{BASE} cannot be pulled by {' or '.join(answering)}")
 
 
-@pytest.fixture(scope="module")
-def image(engine: str) -> str:
-    """The image's name; TORCH_VERSION and PIP_EXTRA_INDEX_URL are taken from the environment."""
+@pytest.fixture(scope="module", params=["full", "slim"])
+def image(engine: str, request: pytest.FixtureRequest) -> str:
+    """The name of either target's image; TORCH_VERSION and PIP_EXTRA_INDEX_URL are taken from the environment."""
     taken = [f"--build-arg={name}" for name in ("TORCH_VERSION", "PIP_EXTRA_INDEX_URL")]
-    built = run(engine, "build", *taken, "-f", "Dockerfile.serve", "-t", TAG, ".")
+    name = f"digitvote-serve:test-{request.param}"
+    built = run(engine, "build", *taken, f"--target={request.param}", "-f", "Dockerfile.serve", "-t", name, ".")
     assert built.returncode == 0, built.stdout[-2000:] + built.stderr[-2000:]
-    return TAG
+    return name
 
 
 @pytest.fixture
@@ -86,10 +86,11 @@ def test_image_answers_is_healthy_and_ends_well(engine: str, container: str) -> 
 
 
 def test_image_holds_neither_the_trainer_s_needs_nor_pip(engine: str, image: str) -> None:
-    """The environment that is served from has no torchvision, matplotlib or pip, and runs as its own user."""
+    """What is served from has no torchvision, matplotlib or pip, and slim no torch; it runs as its own user."""
     script = (
         "import importlib.util, os; "
-        "print(os.getuid(), [m for m in ('torchvision', 'matplotlib', 'pip') if importlib.util.find_spec(m)])"
+        "print(os.getuid(), [m for m in ('torch', 'torchvision', 'matplotlib', 'pip') if importlib.util.find_spec(m)])"
     )
     done = run(engine, "run", "--rm", "--entrypoint=python", image, "-c", script)
-    assert done.stdout.split(maxsplit=1) == ["10001", "[]\n"], done.stderr
+    engines = [] if image.endswith("slim") else ["torch"]
+    assert done.stdout.split(maxsplit=1) == ["10001", f"{engines}\n"], done.stderr

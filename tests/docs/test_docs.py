@@ -155,6 +155,8 @@ def test_the_lock_is_exact_and_names_no_address() -> None:
     pinned = {line.split("==")[0].lower().replace("_", "-") for line in lines}
     for extra in (project["dependencies"], *project["optional-dependencies"].values()):
         for requirement in extra:
+            if requirement.startswith("digitvote["):  # an extra that another builds on
+                continue
             assert re.split(r"[\[>=]", requirement)[0] in pinned, requirement
 
 

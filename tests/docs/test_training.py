@@ -77,7 +77,7 @@ def test_the_course(folder: Path) -> None:
         short = re.sub(r"--recipe (quick|release|gate)\b(?!-)", r"--recipe \1.toml", line).replace(
             "--trials 30", "--trials 1"
         )
-        data = [] if line.startswith("models") else ["--data", str(DATA), "--allow-other-data"]
+        data = [] if line.startswith(("models", "onnx")) else ["--data", str(DATA), "--allow-other-data"]
         done = CliRunner().invoke(app, [*shlex.split(short), *data])
         assert done.exit_code == 0, f"{line}\n{done.output}"
     left = {"digits.png", "forms.png", "differences.png", "coverage.png", "quick-mlp-tuned.toml", "runs", "tries"}

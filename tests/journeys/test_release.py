@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from PIL import Image
@@ -104,6 +105,16 @@ def test_a_few_lines_of_torch_read_a_model(release: Path) -> None:
         model = torch.jit.load(release / name / str(store.latest(release, name)) / "model.pt")  # type: ignore[no-untyped-call]
         right = (model(pictures).argmax(1).numpy() == labels()).mean()
         assert right >= 0.98
+
+
+def test_a_few_lines_of_onnxruntime_read_a_model(release: Path) -> None:
+    """model.onnx beside its model.pt, without any of our code, gives the golden digits' logits."""
+    for name in (*NAMES, GATE):
+        version = store.latest(release, name) or 0
+        session = onnxruntime.InferenceSession(release / name / str(version) / "model.onnx")
+        golden = open_version(release, name, version).golden
+        (logits,) = session.run(None, {"INPUT__0": golden.pictures})
+        np.testing.assert_allclose(logits, golden.logits, atol=1e-4)
 
 
 def test_the_service_answers_as_the_models_do(release: Path) -> None:

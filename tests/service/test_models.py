@@ -3,22 +3,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from registry.golden import Golden
 from registry.publish import publish
-from service.models import load_model
+from service.engine.engine import open_engine
+from service.models import Model, load_model
+from service.settings import Settings
 from tests.drafts import draft
 from tests.support import Linear, golden_pictures, publish_model
 
-CPU = torch.device("cpu")
+
+def load(root: Path) -> Model:
+    return load_model(root, "mlp", open_engine(Settings(device="cpu")), 8)
 
 
 def test_the_newest_version_is_loaded(tmp_path: Path) -> None:
     """Of two versions the newer votes."""
     publish_model(tmp_path, "mlp", Linear(0))
     newer = publish_model(tmp_path, "mlp", Linear(1))
-    model = load_model(tmp_path, "mlp", CPU, 8)
+    model = load(tmp_path)
     assert model.manifest == newer
     assert model.predict is not None
     expected = golden_pictures().reshape(4, -1) @ Linear(1).weight.detach().numpy().T
@@ -27,7 +30,7 @@ def test_the_newest_version_is_loaded(tmp_path: Path) -> None:
 
 def test_a_missing_model_says_where_it_was_looked_for(tmp_path: Path) -> None:
     """No version is a reason that names the folder, not an error."""
-    model = load_model(tmp_path, "mlp", CPU, 8)
+    model = load(tmp_path)
     assert model.predict is None
     assert f"no version of it in {tmp_path}" in (model.reason or "")
 
@@ -36,14 +39,14 @@ def test_a_corrupt_model_is_not_unpickled(tmp_path: Path) -> None:
     """Altered bytes fail their sha256 and are not loaded."""
     publish_model(tmp_path, "mlp", Linear(0))
     (tmp_path / "mlp" / "1" / "model.pt").write_bytes(b"altered")
-    assert "sha256" in (load_model(tmp_path, "mlp", CPU, 8).reason or "")
+    assert "sha256" in (load(tmp_path).reason or "")
 
 
 def test_a_module_that_cannot_be_loaded_is_a_reason(tmp_path: Path) -> None:
     """Bytes that match their sha256 and are no TorchScript are refused in one line."""
     golden = Golden(golden_pictures(), np.zeros((4, 10), dtype=np.float32))
     publish(tmp_path, draft("mlp"), {"model.pt": b"not a module", "golden.npz": golden.dump()})
-    reason = load_model(tmp_path, "mlp", CPU, 8).reason or ""
+    reason = load(tmp_path).reason or ""
     assert reason.startswith("model.pt cannot be loaded: ")
     assert "\n" not in reason
 
@@ -54,7 +57,7 @@ def test_a_model_that_fails_its_golden_digits_does_not_vote(tmp_path: Path) -> N
 
     golden = Golden(golden_pictures(), np.ones((4, 10), dtype=np.float32))
     publish(tmp_path, draft("mlp"), {"model.pt": torchscript.dump(Linear(0)), "golden.npz": golden.dump()})
-    assert "golden digits" in (load_model(tmp_path, "mlp", CPU, 8).reason or "")
+    assert "golden digits" in (load(tmp_path).reason or "")
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]"])
@@ -63,7 +66,7 @@ def test_a_broken_manifest_is_a_reason(tmp_path: Path, content: str) -> None:
     publish_model(tmp_path, "mlp", Linear(0))
     path = tmp_path / "mlp" / "1" / "manifest.json"
     path.write_text(content)
-    assert "manifest.json" in (load_model(tmp_path, "mlp", CPU, 8).reason or "")
+    assert "manifest.json" in (load(tmp_path).reason or "")
 
 
 def test_a_manifest_of_another_format_is_refused(tmp_path: Path) -> None:
@@ -71,4 +74,4 @@ def test_a_manifest_of_another_format_is_refused(tmp_path: Path) -> None:
     publish_model(tmp_path, "mlp", Linear(0))
     path = tmp_path / "mlp" / "1" / "manifest.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "format": "executorch"}))
-    assert "format" in (load_model(tmp_path, "mlp", CPU, 8).reason or "")
+    assert "format" in (load(tmp_path).reason or "")

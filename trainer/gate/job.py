@@ -10,7 +10,7 @@ from registry import store
 from registry.golden import Golden
 from registry.manifest import GATE, Manifest
 from registry.publish import publish
-from trainer import data, draft, evaluate, loop, report, sampling
+from trainer import data, draft, evaluate, graph, loop, report, sampling
 from trainer.errors import TargetMissedError, TrainerError
 from trainer.gate import examples
 from trainer.gate import report as gate_report
@@ -108,10 +108,12 @@ def manifest(recipe: Recipe, measured: Measured, mnist: Mnist) -> Manifest:
 
 def files(recipe: Recipe, measured: Measured, test: Held) -> dict[str, bytes]:
     """Every file of a version but its manifest, by its path within it."""
+    held = golden(measured.model, test)
     unit = UNITS[recipe.models[NETWORK].loss.name]
     return {
         store.MODEL_FILE: measured.model,
-        store.GOLDEN_FILE: golden(measured.model, test).dump(),
+        store.GRAPH_FILE: graph.dump(measured.trained.module, measured.model, held),
+        store.GOLDEN_FILE: held.dump(),
         "report/metrics.json": report.dump(gate_report.figures(recipe, measured)),
         "report/curves.png": report.curves(f"gate, recipe {recipe.name}", measured.trained.history, unit),
         "report/refused.png": gate_report.refused(measured),
