@@ -13,7 +13,7 @@ ARGS      ?=
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install serve train test lint bench bench-training clean
+.PHONY: help install serve train test lint bench bench-peers bench-training clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -34,14 +34,18 @@ lint: .venv/serve.installed .venv/train.installed .venv/tune.installed .venv/lin
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 
-bench: .venv/serve.installed .venv/test.installed ## measure the service beside a no-op upload
-	@$(BIN)/python -m benchmarks.serving
+bench: .venv/serve.installed .venv/test.installed ## measure the service beside a no-op upload and a tutorial's service
+	@$(BIN)/python -m benchmarks.serving $(ARGS)
+
+bench-peers: .venv/serve.installed .venv/test.installed ## the same beside LitServe, BentoML, Ray Serve and MLServer, in .venv-peers
+	@$(BIN)/python -m benchmarks.peers.install
+	@$(BIN)/python -m benchmarks.serving --peers --workers 1 $(ARGS)
 
 bench-training: .venv/serve.installed .venv/train.installed .venv/test.installed ## measure training to 99 % beside pytorch/examples' loop, and where its time goes
 	@$(BIN)/python -m benchmarks.training $(ARGS)
 
-clean: ## remove .venv and caches
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache *.egg-info
+clean: ## remove .venv, .venv-peers and caches
+	rm -rf .venv .venv-peers .pytest_cache .mypy_cache .ruff_cache *.egg-info
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -22,8 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks.load import ROOT
 from benchmarks.machine import hardware, versions
-from benchmarks.serving import ROOT, free_ports, running
+from benchmarks.servers import ours, running
 from service.client.files import MOST, batches, find
 from service.client.send import form
 from trainer import mnist
@@ -75,13 +76,13 @@ def main() -> int:
     told = parser.parse_args()
     images = mnist.load(told.data, other=True).test_pictures[: told.pictures]
     rates: dict[str, list[float]] = {"the route alone": [], "the command": []}
-    (port,), load = free_ports(1), os.getloadavg()[0]
+    load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place, "digits")
         folder.mkdir()
         write(images, folder)
         bodies = [form(_LINE, paths, [path.read_bytes() for path in paths]) for paths in batches(find([str(folder)]))]
-        with running([sys.executable, "-m", "service"], port, told.artifacts.resolve()):
+        with running(ours("torch", 1), told.artifacts.resolve()) as (port, _):
             alone(port, bodies[:CONNECTIONS])  # once, so that the first round is as the others
             for _ in range(told.rounds):  # interleaved, so that what else the machine does meets both alike
                 rates["the route alone"].append(len(images) / alone(port, bodies))

@@ -3,6 +3,7 @@
 import os
 import sys
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 
@@ -19,3 +20,9 @@ def hardware() -> str:
 def versions(*packages: str) -> str:
     """Python's version and those of packages."""
     return ", ".join([f"Python {sys.version.split()[0]}", *(f"{package} {version(package)}" for package in packages)])
+
+
+def conditions(load: float) -> str:
+    """What every benchmark of the service tells of its machine; `load` is the load average before."""
+    packages = [name for name in ("torch", "onnxruntime", "fastapi", "uvicorn") if find_spec(name)]
+    return f"{hardware()}; {versions(*packages)}; load average before: {load:.1f}"

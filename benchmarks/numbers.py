@@ -1,10 +1,9 @@
-"""python -m benchmarks.numbers [FOLDER...] [--each N] [--seed S] [--mnist DIR] [--kinds KIND...] [--sheet FILE] [--fit]
+"""python -m benchmarks.numbers [FOLDER...] [--each N] [--seed S] [--mnist DIR] [--kinds KIND...] [--sheet FILE]
 
 Numbers of several digits, read by the service's own imaging, models and search in process: those of FOLDERs, files
 named `<anything>_<number>.<ext>`, or, where none is named, N strips of each kind made by `benchmarks.strips` of the
-digits that tests carry, or of MNIST's training set in DIR. `--sheet` draws what was read wrong. `--fit` prints the
-weights that tell whether a piece is one digit, fitted to the strips. Milliseconds are the thread's own: reading the
-picture, and all of it.
+digits that tests carry, or of MNIST's training set in DIR. `--sheet` draws what was read wrong. Milliseconds are
+the thread's own: reading the picture, and all of it. `benchmarks.way` fits the search's weights.
 """
 
 import argparse
@@ -17,17 +16,15 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from benchmarks.pictures import load, thumbnail, vote
 from benchmarks.strips import KINDS, Digits, make
 from service.errors import ServiceError
-from service.imaging.page import Page, Row, read_page
+from service.imaging.page import Page, read_page
 from service.imaging.shapes import Box
 from service.models import Model
-from service.numbers import FEATURES, Numbers, features, read_numbers
+from service.numbers import Numbers, read_numbers
 from service.settings import Settings
 from service.vote import Outcome
 from tests import mnist
@@ -156,45 +153,6 @@ def sheet(reads: Sequence[Read], side: int = 220, columns: int = 6) -> Image.Ima
     return page
 
 
-def fit(reads: Sequence[Read]) -> NDArray[np.float64]:
-    """Weights [F] of the logistic regression of "this piece is exactly one digit, read right"."""
-    facts, answers = [], []
-    for each in reads:
-        start = 0
-        for row in each.page.rows if each.page else ():
-            outcomes = each.outcomes[start : start + len(row.pieces)]
-            start += len(row.pieces)
-            if row.pieces:
-                facts.append(features(row, outcomes))
-                answers += _answers(row, outcomes, each.picture)
-    x, y = torch.tensor(np.concatenate(facts)), torch.tensor(answers, dtype=torch.float64)
-    weights = torch.zeros(x.shape[1], dtype=torch.float64, requires_grad=True)
-    search = torch.optim.LBFGS([weights], max_iter=300, line_search_fn="strong_wolfe")
-
-    def loss() -> torch.Tensor:
-        search.zero_grad()
-        value = torch.nn.functional.binary_cross_entropy_with_logits(x @ weights, y) + 1e-4 * (weights[1:] ** 2).sum()
-        value.backward()  # type: ignore[no-untyped-call]
-        return value
-
-    search.step(loss)  # type: ignore[no-untyped-call]
-    return weights.detach().numpy()
-
-
-def _answers(row: Row, outcomes: Sequence[Outcome], picture: Picture) -> list[bool]:
-    truth = list(zip(picture.text.replace("\n", ""), picture.boxes, strict=True))
-    return [
-        any(str(outcome.label) == label and _alike(row.place(piece.box), box) for label, box in truth)
-        for piece, outcome in zip(row.pieces, outcomes, strict=True)
-    ]
-
-
-def _alike(one: Box, other: Box) -> bool:
-    across, down = one.gaps(other)
-    shared = max(0, -across) * max(0, -down)
-    return shared > 0.75 * (one.width * one.height + other.width * other.height - shared)
-
-
 def main() -> None:
     """Report as told by the arguments."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -205,7 +163,6 @@ def main() -> None:
     parser.add_argument("--mnist", type=Path, help="folder of MNIST's training set, unpacked")
     parser.add_argument("--kinds", nargs="*", default=list(KINDS), choices=list(KINDS), metavar="KIND")
     parser.add_argument("--sheet", type=Path, help="draw what was read wrong into this PNG")
-    parser.add_argument("--fit", action="store_true", help="print weights fitted to these strips")
     told = parser.parse_args()
     settings = Settings(artifacts=told.artifacts, device="cpu", threads=1)
     models, gate = load(settings)
@@ -214,8 +171,6 @@ def main() -> None:
         pictures = made(source(told.mnist), told.kinds, told.each, told.seed)
     reads = [read(picture, models, gate, settings) for picture in pictures]
     print(report(reads))
-    if told.fit:
-        print(", ".join(f"{name} {weight:.2f}" for name, weight in zip(FEATURES, fit(reads), strict=True)))
     if told.sheet:
         sheet([each for each in reads if not each.right]).save(told.sheet)
 

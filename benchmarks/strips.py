@@ -152,6 +152,34 @@ def _on_paper(rows: list[Row], random: Random) -> Strip:
     return Strip(*file(image, "JPEG", quality=85), "\n".join(row.text for row in rows), boxes)
 
 
+def _photographed(rows: list[Row], random: Random) -> Strip:
+    """Rows on paper as a camera held by hand sees them: from aside, in a shadow's edge, out of focus; a JPEG."""
+    page, boxes = paged(rows, random)
+    height, width = page.shape
+    sheet = inked(page, 0.88, float(random.uniform(0.1, 0.4)))
+    if random.random() < 0.5:
+        sheet = np.minimum(sheet, rules(np.full(page.shape, 0.88, np.float32), random, squared=random.random() < 0.5))
+    sheet = np.asarray(sheet + texture(page.shape, random, float(random.uniform(0.005, 0.02))), np.float32)
+    corners = np.asarray([(0, 0), (width, 0), (width, height), (0, height)], np.float32)
+    moved = corners + random.uniform(-0.08, 0.08, (4, 2)) * height
+    seen = cv2.getPerspectiveTransform(corners, moved.astype(np.float32))
+    warped = cv2.warpPerspective(sheet, seen, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    across, down = np.meshgrid(np.arange(width), np.arange(height))
+    angle, edge = random.uniform(0, 2 * np.pi), random.uniform(-0.3, 0.3) * width
+    beyond = (down - height / 2) * np.sin(angle) + (across - width / 2) * np.cos(angle) - edge
+    light = 1 - random.uniform(0, 0.4) / (1 + np.exp(beyond / random.uniform(2, 12)))
+    blurred = cv2.GaussianBlur(warped * light, (0, 0), float(random.uniform(0.4, 2.0)))
+    image = grained(blurred, random, float(random.uniform(0.005, 0.02)))
+    content, ending = file(image, "JPEG", quality=int(random.integers(60, 92)))
+    return Strip(content, ending, "\n".join(row.text for row in rows), tuple(_seen(box, seen) for box in boxes))
+
+
+def _seen(box: Box, transform: NDArray[Any]) -> Box:
+    """The box around a box's corners once they are transformed."""
+    corners = [(x, y) for x in (box.left, box.right) for y in (box.top, box.bottom)]
+    return Box(*cv2.boundingRect(cv2.perspectiveTransform(np.asarray([corners], np.float32), transform)))
+
+
 def _loose(digits: Digits, random: Random, **changes: Any) -> Row:
     size = float(random.uniform(40, 110))
     return row(digits, random, **{"size": size, "spread": 0.2, "slants": 0.25, "rise": 0.12, **changes})
@@ -190,6 +218,10 @@ def _paper(digits: Digits, random: Random) -> Strip:
 
 def _paper_touching(digits: Digits, random: Random) -> Strip:
     return _on_paper([_loose(digits, random, touching=True, gap=lambda random: random.uniform(-0.1, 0.3))], random)
+
+
+def _photo(digits: Digits, random: Random) -> Strip:
+    return _photographed([_loose(digits, random)], random)
 
 
 def _two_lines(digits: Digits, random: Random) -> Strip:
@@ -238,6 +270,7 @@ KINDS: dict[str, Callable[[Digits, Random], Strip]] = {
     "paper_touching": _paper_touching,
     "two_lines": _two_lines,
     "signs": _signs,
+    "photo": _photo,
 }
 
 

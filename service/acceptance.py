@@ -25,11 +25,10 @@ def accept(outcomes: list[Outcome], scores: Floats | None, gate: Manifest | None
     if reject == "off":
         return outcomes
     least = gate.thresholds[reject] if gate else 0.0
-    looks = [True] * len(outcomes) if scores is None else (scores >= least).tolist()
-    reasons = [_reason(outcome, look, CONFIDENCE[reject]) for outcome, look in zip(outcomes, looks, strict=True)]
+    odds = [None] * len(outcomes) if scores is None else scores.tolist()
     return [
-        replace(outcome, reason=reason) if reason else outcome
-        for outcome, reason in zip(outcomes, reasons, strict=True)
+        replace(outcome, reason=_reason(outcome, score is None or score >= least, CONFIDENCE[reject]), gate=score)
+        for outcome, score in zip(outcomes, odds, strict=True)
     ]
 
 

@@ -59,7 +59,7 @@ def create_app(settings: Settings) -> FastAPI:
         metrics.know(part.router)
     pages.mount(app)
     many = Limit(settings.batch_bytes, settings.batches)
-    app.add_middleware(Limits, limit=Limit(settings.max_bytes, settings.queue), own={batch.PATH: many})
+    app.add_middleware(Limits, limit=_limit(settings), own={batch.PATH: many})
     app.add_middleware(RequestLog)  # added last, so outermost: refusals of the limits are logged too
     plain = app.openapi
     app.openapi = lambda: describe(plain())  # type: ignore[method-assign]
@@ -68,6 +68,10 @@ def create_app(settings: Settings) -> FastAPI:
     app.exception_handler(RequestValidationError)(_wrong_parameter)
     app.exception_handler(ClientDisconnect)(_client_gone)
     return app
+
+
+def _limit(settings: Settings) -> Limit:
+    return Limit(settings.max_bytes, settings.queue, settings.wait_ms / 1e3, settings.max_batch)
 
 
 async def _settled(ensemble: Ensemble) -> None:

@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 
 import structlog
@@ -13,10 +14,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import metrics, request_id
 from service.errors import BodyTooLarge, Busy, NotReady, ServiceError, problem
+from service.load import Load
 from service.upload import counted, too_large
 
 log = structlog.get_logger("service")
 
+_RETRY = "Try again after the seconds that Retry-After says."
 _ID_HEADER = request_id.HEADER.lower().encode()
 
 
@@ -78,11 +81,17 @@ class RequestLog:
 
 @dataclass
 class Limit:
-    """How large a body may be and how many requests may be in flight, and how many are."""
+    """How large a body may be, how many requests may be in flight and how long one may be expected to wait.
+
+    Nobody is refused for the wait's sake while fewer than `together` are at hand: a batch takes them all.
+    """
 
     max_bytes: int
     max_in_flight: int
+    max_wait: float = math.inf  # seconds
+    together: int = 0
     in_flight: int = 0
+    load: Load = field(default_factory=Load)
 
 
 class Limits:
@@ -109,11 +118,20 @@ class Limits:
             return
         limit.in_flight += 1
         metrics.IN_FLIGHT.inc()
+        come = False
+
+        def all_come() -> None:
+            nonlocal come
+            come = True
+            limit.load.begin()
+
         try:
-            await self.app(scope, counted(receive, limit.max_bytes), send)
+            await self.app(scope, counted(receive, limit.max_bytes, all_come), send)
         finally:
             limit.in_flight -= 1
             metrics.IN_FLIGHT.dec()
+            if come:
+                limit.load.end()
 
 
 def _refusal(limit: Limit, headers: Headers) -> ServiceError | None:
@@ -122,4 +140,6 @@ def _refusal(limit: Limit, headers: Headers) -> ServiceError | None:
         return BodyTooLarge(too_large(limit.max_bytes))
     if limit.in_flight >= limit.max_in_flight:
         return Busy()
+    if limit.load.at_hand >= limit.together and (wait := limit.load.wait()) > limit.max_wait:
+        return Busy(f"One request more would wait {wait * 1e3:.0f} ms. {_RETRY}")
     return None

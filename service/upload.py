@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from python_multipart.exceptions import FormParserError
@@ -185,8 +186,8 @@ def _callbacks(parts: Parts) -> "MultipartCallbacks":
     }
 
 
-def counted(receive: Receive, limit: int) -> Receive:
-    """A `receive` that raises BodyTooLarge once more than `limit` bytes of body have come."""
+def counted(receive: Receive, limit: int, come: Callable[[], None]) -> Receive:
+    """A `receive` that raises BodyTooLarge once more than `limit` bytes of body have come, and tells when all have."""
     seen = 0
 
     async def receive_counted() -> Message:
@@ -195,6 +196,8 @@ def counted(receive: Receive, limit: int) -> Receive:
         seen += len(message.get("body", b""))
         if seen > limit:
             raise BodyTooLarge(too_large(limit))
+        if message["type"] == "http.request" and not message.get("more_body", False):
+            come()
         return message
 
     return receive_counted

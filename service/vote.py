@@ -47,7 +47,7 @@ class Absent:
 class Outcome:
     """The counted vote on one picture, and why it is not accepted, if it is not.
 
-    `logits` [V, 10] are those of the V models in `cast`.
+    `logits` [V, 10] are those of the V models in `cast`; `gate` is the gate's log-odds that it is one digit, if asked.
     """
 
     label: int
@@ -57,6 +57,7 @@ class Outcome:
     absent: tuple[Absent, ...]
     logits: Floats | None = None
     reason: Reason | None = None
+    gate: float | None = None
 
 
 class QuorumError(Exception):

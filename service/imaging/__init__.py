@@ -110,8 +110,9 @@ def look(gray: Floats) -> Seen:
     box = bounds(digit)
     if edges := box.touches(*gray.shape):
         warnings.append(f"may be cut off at the {' and the '.join(edges)} edge: leave a margin")
-    white = whitened(strength, threshold, full) * cv2.dilate(digit, np.ones((3, 3), np.uint8))
-    picture, last = lay_out(white[box.top : box.bottom, box.left : box.right])
+    part = slice(box.top, box.bottom), slice(box.left, box.right)
+    white = whitened(strength[part], threshold, full) * cv2.dilate(digit[part], np.ones((3, 3), np.uint8))
+    picture, last = lay_out(white)
     return Seen(picture[np.newaxis], box, strokes.polarity, 0, (*steps, *last), tuple(warnings), alone)
 
 
@@ -131,11 +132,13 @@ def _grown(digit: Mask, mask: Mask, strength: Floats, threshold: float) -> Mask 
 
     Nor are they its own where they lead far beyond all strong ink that they join, or from edge to edge.
     """
+    inked = digit | (strength > threshold).view(np.uint8)
+    least = _WORTH * cv2.countNonZero(digit)
+    if cv2.countNonZero(inked) - cv2.countNonZero(digit) < least:
+        return None
     width = stroke_width(digit)
     edge = 2 * max(1, round(width / 2)) + 1
-    inked = np.maximum(digit, (strength > threshold).astype(np.uint8))
-    beside = 1 - cv2.dilate(digit, np.ones((edge, edge), np.uint8))
-    least = _WORTH * cv2.countNonZero(digit)
+    beside = np.asarray(1 - cv2.dilate(digit, np.ones((edge, edge), np.uint8)), dtype=np.uint8)
     if cv2.countNonZero(inked & beside) < least:
         return None
     _, labels = cv2.connectedComponents(inked, connectivity=8, ltype=cv2.CV_16U)

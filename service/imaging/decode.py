@@ -107,7 +107,7 @@ def decode(content: bytes, max_pixels: int, side: int = WORKING_SIDE) -> Decoded
         steps = ("turned", *steps)
     if turn % 180:
         width, height = height, width
-    warnings = ("animated or of several pages: only the first was read",) if _has_more(content, image.format) else ()
+    warnings = ("animated or of several pages: only the first was read",) if _has_more(content, image) else ()
     return Decoded(gray, width, height, turn, steps, warnings)
 
 
@@ -144,12 +144,14 @@ def _coefficient_bytes(image: Image.Image) -> float:
     return 2 * sum(samples) / max(samples) if samples else 6.0
 
 
-def _has_more(content: bytes, form: str | None) -> bool:
+def _has_more(content: bytes, image: Image.Image) -> bool:
     """Whether a second frame follows. Not by n_frames: that walks a chain of pages which may be made to be endless."""
-    if form not in ("GIF", "PNG", "TIFF", "WEBP"):
+    if image.format in ("PNG", "WEBP"):  # whose headers say it
+        return bool(getattr(image, "is_animated", False))
+    if image.format not in ("GIF", "TIFF"):
         return False
     try:
-        Image.open(BytesIO(content), formats=[form]).seek(1)
+        Image.open(BytesIO(content), formats=[image.format]).seek(1)
     except EOFError:
         return False
     except Exception:  # a second one, damaged: it is not read anyway
@@ -170,6 +172,7 @@ def _brightness(image: Image.Image, side: int) -> tuple[Floats, tuple[Step, ...]
     if image.has_transparency_data:
         # With its colours weighted by their opacity, so that what is transparent does not colour its neighbours.
         small = _reduced(image, side, lambda part: part.convert("RGBA").convert("RGBa"))
+        image.close()  # its memory is wanted for what follows
         return _mixed(_on_ground(Image.fromarray(small, "RGBa").convert("RGBA")), ("grounded",))
     if image.mode in ("1", "L"):
         return _reduced(image, side, lambda part: part.convert("L")).astype(np.float32) / np.float32(255), ()

@@ -13,7 +13,6 @@ from service.imaging.steps import Step
 
 SIDE = 28
 FIT = 20
-_PLACES = np.arange(SIDE, dtype=np.float32)
 _DETAIL = 4  # pixels for each of MNIST's at which stroke widths are set
 _BARELY = 0.02  # of white: less is not ink
 _THIN, _THICK = 1.65, 4.25  # MNIST's own pixels: strokes are brought within
@@ -50,7 +49,8 @@ def _resized(picture: Floats, side: int) -> Floats:
     scale = side / max(picture.shape)
     size = max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    return np.clip(cv2.resize(picture, size, interpolation=method), 0, 1)
+    resized = np.asarray(cv2.resize(picture, size, interpolation=method), dtype=np.float32)
+    return resized if scale < 1 else np.minimum(np.maximum(resized, 0), 1)  # cubes may go beyond
 
 
 def _with_usual_width(large: Floats) -> tuple[Floats, tuple[Step, ...]]:
@@ -71,10 +71,9 @@ def _disc(radius: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
 
 def _shift_to_centre(picture: Floats) -> tuple[float, float]:
     """Pixels down and right by which the centre of mass of a picture [28, 28] misses the centre."""
-    total = float(picture.sum())
-    row, column = float(picture.sum(axis=1) @ _PLACES) / total, float(picture.sum(axis=0) @ _PLACES) / total
+    moments = cv2.moments(picture)
     # MNIST's own mean lies at 14, half a pixel off the geometric centre of 28 pixels.
-    return SIDE / 2 - row, SIDE / 2 - column
+    return SIDE / 2 - moments["m01"] / moments["m00"], SIDE / 2 - moments["m10"] / moments["m00"]
 
 
 def _shifted(picture: Floats, down: int, right: int) -> Floats:

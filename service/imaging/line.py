@@ -16,7 +16,7 @@ _FLAT, _LONG = 0.25, 2.5  # of the usual height: what is less high and longer is
 _SHARED = 0.35  # of the lower's height that two shapes of one line have beside each other
 _LAST = 2  # shapes of a line that the next one is held against: one of them may be high or low
 _REACH = 3.0  # usual heights between two neighbours of one line, at most
-_ASIDE = 0.5  # of the line's height that a sign may lie above or below it
+_ASIDE = 0.5  # of the line's height that a sign, or part of a broken digit, may lie off it
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,9 @@ def _shared(one: Box, other: Box) -> float:
 
 
 def _distance(shape: Shape, group: Sequence[Shape]) -> float:
-    """Pixels from a shape to the nearest of a group."""
-    return min(max(0, *shape.box.gaps(other.box)) for other in group)
+    """Pixels from a shape to the nearest of a group, above or below it; beside it half of them."""
+    gaps = (shape.box.gaps(other.box) for other in group)
+    return min(max(0, across / 2, down) for across, down in gaps)
 
 
 def _line(group: Sequence[Shape], usual: float) -> Line:

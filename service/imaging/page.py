@@ -20,7 +20,7 @@ from service.imaging.decode import decode
 from service.imaging.ground import Polarity
 from service.imaging.layout import lay_out
 from service.imaging.line import Line, Skipped, find_lines
-from service.imaging.shapes import Box, Labels, Mask, Shapes, bounds, find_shapes, printed_lines, stroke_width
+from service.imaging.shapes import Box, Labels, Mask, Shape, Shapes, bounds, find_shapes, printed_lines, stroke_width
 from service.imaging.steps import Step, Turn
 from service.imaging.strokes import Strokes, find_strokes, whitened
 
@@ -36,6 +36,7 @@ _WIDEST = 1.5  # of its line's height that a piece is wide
 _LOWEST = 0.3  # of its line's height that a piece is high
 _APART = 0.2  # of its line's height between two shapes of one piece, at most
 _MOST_PIECES = 1536
+_THINNER = 0.6  # of the usual stroke's width: a printed line
 _PIXELS = 1e6  # of a line, at most
 
 
@@ -116,7 +117,9 @@ def read_page(content: bytes, max_pixels: int) -> Page:
         raise BlankPicture
     if len(shapes.found) > MOST_SHAPES:
         raise TooManyShapes
-    lines, skipped = find_lines(shapes.found)
+    rest = _come_in(shapes, strokes.mask)
+    lines, skipped = find_lines([shape for shape in shapes.found if shape not in rest])
+    skipped += [Skipped(shape.box, "a line") for shape in rest]
     rows = tuple(_row(line, shapes, strokes, across, down) for line in lines)
     if sum(len(row.pieces) for row in rows) > _MOST_PIECES:
         raise TooManyShapes("Its shapes may be cut into digits in too many ways. " + TooManyShapes.default)
@@ -142,6 +145,22 @@ def _with_weaker(strokes: Strokes) -> Strokes:
     strong[labels[strokes.mask > 0]] = 1
     strong[0] = 0
     return replace(strokes, mask=strong[labels], threshold=weaker)
+
+
+def _come_in(shapes: Shapes, mask: Mask) -> list[Shape]:
+    """The shapes that come in over the picture's edge, thinner than what is written: remains of printed lines."""
+    at_edge = [shape for shape in shapes.found if shape.box.touches(*mask.shape)]
+    if not at_edge or len(at_edge) == len(shapes.found):
+        return []
+    usual = stroke_width(shapes.mask([shape for shape in shapes.found if shape not in at_edge]))
+    return [shape for shape in at_edge if stroke_width(_own(shapes, shape)) < _THINNER * usual]
+
+
+def _own(shapes: Shapes, shape: Shape) -> Mask:
+    """A shape's own pixels within its box."""
+    box = shape.box
+    own = shapes.labels[box.top : box.bottom, box.left : box.right] == shape.number
+    return np.asarray(own, dtype=np.uint8)
 
 
 def _row(line: Line, shapes: Shapes, strokes: Strokes, across: float, down: float) -> Row:
@@ -170,28 +189,30 @@ def _row(line: Line, shapes: Shapes, strokes: Strokes, across: float, down: floa
 def _atoms(line: Line, numbers: Labels, size: tuple[int, int], height: float) -> tuple[Labels, tuple[Atom, ...]]:
     """Whose each pixel [H, W] is, 1 for the first atom and 0 for none, and the atoms from left to right."""
     owners = np.zeros((size[1], size[0]), np.uint16)
-    found: list[tuple[float, Atom, Mask]] = []
+    found: list[tuple[float, Atom]] = []
     for shape in line.shapes:
         mask = _enlarged(numbers == shape.number, size)
         box = bounds(mask)
         if not box.width:
             continue
-        own = mask[box.top : box.bottom, box.left : box.right]
+        place = slice(box.top, box.bottom), slice(box.left, box.right)
+        own = mask[place]
         middle = box.left + box.width / 2
         cuts = find_cuts(own, height, stroke_width(own))
         columns = np.arange(box.width)
         sides = sum((columns >= cut.columns[:, np.newaxis]).astype(np.uint8) for cut in cuts) if cuts else 0
         for number in range(len(cuts) + 1):
-            part = mask.copy()
-            part[box.top : box.bottom, box.left : box.right] = own & (sides == number)
+            part = own & (sides == number)
             inner = bounds(part)
             if inner.width:
                 crossed = cuts[number - 1].crossed if number else 0.0
-                found.append((middle + number * 1e-3, Atom(inner, crossed), part))
-    found.sort(key=lambda each: each[0])
-    for number, (_, _, part) in enumerate(found, 1):
-        owners[part > 0] = number
-    return owners, tuple(atom for _, atom, _ in found)
+                inner = Box(box.left + inner.left, box.top + inner.top, inner.width, inner.height)
+                found.append((middle + number * 1e-3, Atom(inner, crossed)))
+                owners[place][part > 0] = len(found)
+    order = sorted(range(len(found)), key=lambda number: found[number][0])
+    ranks = np.zeros(len(found) + 1, np.uint16)
+    ranks[[number + 1 for number in order]] = np.arange(1, len(found) + 1)
+    return ranks[owners], tuple(found[number][1] for number in order)
 
 
 def _enlarged(mask: NDArray[np.bool_], size: tuple[int, int]) -> Mask:

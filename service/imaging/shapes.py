@@ -95,9 +95,7 @@ class Shapes:
 
     def mask(self, shapes: Sequence[Shape]) -> Mask:
         """The pixels [H, W] of some of them."""
-        chosen = np.zeros(int(self.labels.max()) + 1, dtype=np.uint8)
-        chosen[[shape.number for shape in shapes]] = 1
-        return chosen[self.labels]
+        return reduce(np.bitwise_or, ((self.labels == shape.number).view(np.uint8) for shape in shapes))
 
 
 def around(boxes: Iterable[Box]) -> Box:
@@ -143,10 +141,10 @@ def _level_lines(mask: Mask) -> Mask:
     height, width = mask.shape
     lines = np.zeros_like(mask)
     margin = max(1, width // 50)
-    sides = [np.asarray(side.any(axis=1)) for side in (mask[:, :margin], mask[:, -margin:])]
+    sides = mask[:, :margin], mask[:, -margin:]
     if not all(side.any() for side in sides):
         return lines
-    starts, ends = (_runs(side) for side in sides)
+    starts, ends = (_runs(np.asarray(side.any(axis=1))) for side in sides)
     pairs = [
         (first, last)
         for first in starts
@@ -196,4 +194,4 @@ def _runs(marked: NDArray[Any]) -> list[tuple[float, int]]:
 def stroke_width(mask: Mask) -> float:
     """The usual width in pixels of a mask's strokes: four times the mean distance of their pixels to their edge."""
     away = cv2.distanceTransform(cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT), cv2.DIST_L2, 3)
-    return max(1.0, 4 * (float(away.sum()) / max(1, cv2.countNonZero(mask)) - 0.5))
+    return max(1.0, 4 * (cv2.sumElems(away)[0] / max(1, cv2.countNonZero(mask)) - 0.5))

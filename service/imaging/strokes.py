@@ -13,8 +13,10 @@ from service.imaging.steps import Step
 
 _FLOOR = 0.025  # of full scale: what stands out less is nothing
 _SIGMAS = 4.5  # of the paper's noise: as above
+_NEARLY = 0.75  # of full ink: what is that strong is ink
 _FAINT = 0.15  # of full scale: ink that stands out less is worth a word
 _DRAWING = 100  # pixels a side: what is smaller was drawn so, and not reduced
+_MIDDLES = (np.arange(64) + 0.5) / 64  # of the bins that strengths are counted in
 _HAIR = 2.5  # pixels: strokes thinner than that are smoothed
 
 
@@ -64,7 +66,7 @@ def find_strokes(gray: Floats) -> Strokes:
 def whitened(strength: Floats, threshold: float, full: float) -> Floats:
     """Strength [H, W] as white ink in 0..1: what is fainter than half the threshold is paper, the rest stays soft."""
     white = (strength - np.float32(threshold / 2)) / np.float32(full - threshold / 2)
-    return np.asarray(np.clip(white, 0, 1), dtype=np.float32)
+    return np.asarray(np.minimum(np.maximum(white, 0), 1), dtype=np.float32)
 
 
 def _floor(ink: Ink) -> float:
@@ -74,7 +76,8 @@ def _floor(ink: Ink) -> float:
 def _levels(ink: Ink) -> tuple[float, float]:
     """The strengths above which a pixel is ink, and that full ink has.
 
-    The threshold parts what is above the paper's noise with the largest variance between both parts (Otsu 1979).
+    The threshold parts what is above the paper's noise with the largest variance between both parts (Otsu 1979), but
+    not what is all ink, nearly as strong as each other's.
 
     Raises:
         BlankPicture: if nothing is.
@@ -83,7 +86,7 @@ def _levels(ink: Ink) -> tuple[float, float]:
     if top <= floor:
         raise BlankPicture
     counts = cv2.calcHist([ink.strength], [0], None, [64], [floor, top]).ravel()
-    middles = floor + (np.arange(64) + 0.5) * (top - floor) / 64
+    middles = floor + _MIDDLES * (top - floor)
     below = counts.cumsum()
     if below[-1] == 0:
         raise BlankPicture
@@ -92,5 +95,5 @@ def _levels(ink: Ink) -> tuple[float, float]:
     between = below * above * (sums / np.maximum(below, 1) - (sums[-1] - sums) / np.maximum(above, 1)) ** 2
     split = int(between[:-1].argmax())
     inked = counts[split + 1 :].cumsum()
-    full = middles[split + 1 :][int(np.searchsorted(inked, 0.9 * inked[-1]).clip(0, len(inked) - 1))]
-    return float(floor + (split + 1) * (top - floor) / 64), float(full)
+    full = middles[split + 1 :][min(int(np.searchsorted(inked, 0.9 * inked[-1])), len(inked) - 1)]
+    return min(float(floor + (split + 1) * (top - floor) / 64), _NEARLY * float(full)), float(full)

@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 from registry.manifest import GATE
 from service import metrics
 from service.app import create_app
-from service.engine.backend import choose_device
+from service.engine.engine import open_engine
 from service.models import load_model
 from service.settings import Settings
 from tests.support import Linear, drawing, encoded, hosting, publish_model, publish_three, wait_until_loaded
@@ -154,7 +154,7 @@ def test_a_model_that_is_replaced_is_no_longer_told_of(tmp_path: Path) -> None:
     """Of two versions that were loaded one after the other, the later alone has 1."""
     for seed in range(2):
         publish_model(tmp_path, "mlp", Linear(seed))
-        load_model(tmp_path, "mlp", choose_device("cpu"), 4)
+        load_model(tmp_path, "mlp", open_engine(Settings()), 4)
     told = samples(metrics.text().decode())
     versions = {
         dict(labels)["version"]: value

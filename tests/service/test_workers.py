@@ -205,9 +205,10 @@ _THREADS = """
 import os
 from service.app import create_app
 from service.settings import Settings
-from service.workers import choose_device
-create_app(Settings())
-choose_device("auto")
+from service.workers import open_engine
+settings = Settings()
+open_engine(settings)
+create_app(settings)
 if not os.fork():
     os._exit(0)
 os.wait()

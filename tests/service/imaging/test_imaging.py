@@ -185,25 +185,6 @@ def test_too_many_pixels_are_refused_by_the_header() -> None:
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.data())
-def test_no_damage_gives_another_error(data: st.DataObject) -> None:
-    """Whatever bytes of a picture are changed or cut, the answer is a picture or an error of the table."""
-    content = bytearray(
-        encoded(digit(0, 40), data.draw(st.sampled_from(["PNG", "JPEG", "GIF", "TIFF", "BMP", "WEBP"])))
-    )
-    for _ in range(data.draw(st.integers(0, 8))):
-        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
-    del content[data.draw(st.integers(0, len(content))) :]
-    try:
-        picture = read(bytes(content), LIMIT).picture
-    except (NotAPicture, BrokenPicture, TooManyPixels, BlankPicture):
-        return
-    assert picture.shape == (1, 28, 28)
-    assert picture.dtype == np.float32
-    assert 0 <= picture.min() <= picture.max() <= 1
-
-
-@settings(max_examples=200, deadline=None)
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(0, 2**32 - 1), st.floats(0, 1))
 def test_any_pixels_give_a_picture_or_blank(height: int, width: int, seed: int, cover: float) -> None:
     """Noise of any shape and cover gives a finite picture in 0..1 or BlankPicture."""
@@ -278,6 +259,7 @@ _MEMORY = """
 import sys
 from service import imaging
 from service.errors import ServiceError
+from service.imaging.page import read_page
 def peak():
     return int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) / 1024
 imaging.warm_up()
@@ -285,6 +267,7 @@ content = open(sys.argv[1], "rb").read()
 before = peak()
 try:
     imaging.read(content, 40_000_000)
+    read_page(content, 40_000_000)
     print("read", peak() - before)
 except ServiceError:
     print("refused", peak() - before)
@@ -310,7 +293,7 @@ LARGE = [
 def test_a_picture_takes_64_megabytes_at_most(
     mode: str, form: str, size: tuple[int, int], outcome: str, tmp_path: Path
 ) -> None:
-    """The largest of each kind is read in bounded memory; what would take more is refused before it is decoded."""
+    """The largest of each kind is read in bounded memory, as a digit and as a page; what would take more is refused."""
     image = Image.new(mode, size)
     ink = {"RGBA": (0, 0, 0, 255), "RGB": (255, 255, 255), "CMYK": (9, 200, 9, 9)}.get(mode, 255)
     image.paste(ink, (size[0] // 3, size[1] // 5, size[0] // 3 + size[0] // 12, size[1] * 4 // 5))

@@ -51,6 +51,29 @@ def test_lines_come_from_top_to_bottom() -> None:
     assert all(first.top <= second.top for rows in found for first, second in pairwise(rows))
 
 
+def test_a_broken_digit_stays_in_its_line() -> None:
+    """Two strokes of half a digit's height each, away from the other digits, are atoms of the line."""
+    page = np.full((200, 500), 255, np.uint8)
+    for left in (250, 400):
+        cv2.ellipse(page, (left, 100), (25, 45), 0, 0, 360, 0, 8)
+    cv2.ellipse(page, (130, 75), (20, 15), 0, 180, 360, 0, 8)
+    cv2.ellipse(page, (130, 125), (20, 15), 0, 0, 180, 0, 8)
+    found = read_page(encoded(Image.fromarray(page)), LIMIT)
+    assert [len(row.atoms) for row in found.rows] == [4]
+    assert not found.skipped
+
+
+def test_remains_of_printed_lines_at_the_edge_are_no_digits() -> None:
+    """A thin hook that comes in over the edge is skipped as a line; a digit that the edge cuts is not."""
+    page = np.full((200, 400), 255, np.uint8)
+    for left in (150, 250, 395):
+        cv2.ellipse(page, (left, 100), (25, 45), 0, 0, 360, 0, 10)
+    cv2.polylines(page, [np.asarray([(40, 0), (40, 90), (70, 90)], np.int32)], False, 0, 2)
+    found = read_page(encoded(Image.fromarray(page)), LIMIT)
+    assert [each.reason for each in found.skipped] == ["a line"]
+    assert [len(row.atoms) for row in found.rows] == [3]
+
+
 def test_a_frame_is_left_out() -> None:
     """What is drawn around the digits is skipped by name."""
     page = np.full((200, 400), 255, np.uint8)

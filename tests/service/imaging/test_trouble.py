@@ -155,6 +155,13 @@ def test_the_width_of_a_stroke_is_measured(width: int) -> None:
     assert stroke_width(bar) == pytest.approx(width, abs=max(1, 0.15 * width))
 
 
+def test_ink_alone_is_not_parted() -> None:
+    """On paper without grain all ink is ink, though no two pixels of it are alike."""
+    page = np.ones((60, 60), np.float32)
+    page[10:50, 25:33] = 0.35 + 0.02 * np.random.default_rng(0).random((40, 8), dtype=np.float32)
+    assert look(page).box == Box(25, 10, 8, 40)
+
+
 def test_texture_alone_is_blank() -> None:
     """The tooth of paper without ink, at any strength, is no digit."""
     for amount in (0.01, 0.03, 0.06):
