@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trainer import canvas
+from trainer.evaluate import Labels
 from trainer.mnist import Mnist
 from trainer.published import Answers
 
@@ -24,9 +25,8 @@ class Comparison:
     p: float
 
 
-def compare(first: Answers, second: Answers, mnist: Mnist) -> Comparison:
-    """Compare the answers of two versions, picture by picture."""
-    truth = mnist.test_labels
+def compare(first: Answers, second: Answers, truth: Labels) -> Comparison:
+    """Compare the answers of two versions to pictures with labels [N], picture by picture."""
     one, other = first.chances.argmax(1), second.chances.argmax(1)
     only_first = int(((one == truth) & (other != truth)).sum())
     only_second = int(((one != truth) & (other == truth)).sum())

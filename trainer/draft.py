@@ -10,7 +10,7 @@ import numpy as np
 from registry import store
 from registry.golden import Golden
 from registry.manifest import DataFile, Manifest, Metrics, Strictness, Tensor, labels_of
-from trainer import evaluate, graph, models, report
+from trainer import coverage, evaluate, graph, models, report
 from trainer.loop import Trained
 from trainer.loss import UNITS
 from trainer.measure import Measured, Split, Vote
@@ -62,27 +62,32 @@ def files(recipe: Recipe, measured: Measured, vote: Vote, robust: Robustness, mn
     test = measured.chances["test"]
     held = golden(measured, mnist)
     counts = evaluate.confusion(test.argmax(1), mnist.test_labels)
-    title = f"{measured.name}, recipe {recipe.name}"
+    title, rule = f"{measured.name}, recipe {recipe.name}", recipe.vote.rule
     return {
         store.MODEL_FILE: measured.model,
         store.GRAPH_FILE: graph.dump(measured.trained.module, measured.model, held),
         store.GOLDEN_FILE: held.dump(),
-        "report/metrics.json": report.dump(figures(recipe, measured, vote, robust, counts)),
+        "report/metrics.json": report.dump(figures(recipe, measured, vote, robust, mnist)),
         "report/curves.png": report.curves(
             title, measured.trained.history, UNITS[recipe.models[measured.name].loss.name]
         ),
         "report/confusion.png": report.confusion(title, counts),
         "report/mistakes.png": report.mistakes(title, mnist.test_pictures, test, mnist.test_labels),
+        "report/coverage.png": coverage.curves(
+            f"{title}: test digits answered, the least sure withheld",
+            {"model": test, f"vote: {rule}": vote.test[rule]},
+            mnist.test_labels,
+        ),
         "report/corruptions.png": report.corruptions(
             title, mnist.test_pictures, robust.voters[measured.name], robust.vote
         ),
     }
 
 
-def figures(
-    recipe: Recipe, measured: Measured, vote: Vote, robust: Robustness, counts: evaluate.Counts
-) -> dict[str, Any]:
+def figures(recipe: Recipe, measured: Measured, vote: Vote, robust: Robustness, mnist: Mnist) -> dict[str, Any]:
     """What `report/metrics.json` says."""
+    test, truth = measured.chances["test"], mnist.test_labels
+    counts = evaluate.confusion(test.argmax(1), truth)
     return {
         "model": measured.name,
         "recipe": recipe.name,
@@ -107,6 +112,10 @@ def figures(
                 }
                 for split, rules in vote.rules.items()
             },
+        },
+        "coverage": {
+            side: [asdict(row) for row in coverage.coverage(chances, truth)]
+            for side, chances in {"model": test, "vote": vote.test[recipe.vote.rule]}.items()
         },
         "corruptions": {
             "model": {

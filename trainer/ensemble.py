@@ -1,15 +1,14 @@
 """What models are worth together: how they disagree, and their errors when unsure answers are withheld."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import combinations
 
 import numpy as np
 
 from registry.rules import RULES, Floats, Rule, combine
+from trainer.coverage import Coverage, coverage
 from trainer.evaluate import Labels
 from trainer.published import Answers
-
-_COVERAGES = (1.0, 0.999, 0.995, 0.99, 0.98, 0.95, 0.9)
 
 
 @dataclass(frozen=True)
@@ -24,14 +23,10 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Coverage:
-    """Errors among the surest answers: those of at least this confidence, a share `coverage` of all."""
+class Named(Coverage):
+    """What holds of one model, or of the vote by one rule."""
 
     name: str
-    coverage: float
-    confidence: float
-    errors: int
-    error: float
 
 
 @dataclass(frozen=True)
@@ -39,19 +34,27 @@ class Ensemble:
     """What `evaluate --vote` shows beside the figures of each."""
 
     pairs: list[Pair]
-    coverage: list[Coverage]
+    coverage: list[Named]
 
 
 def measure(answers: list[Answers], truth: Labels) -> Ensemble:
     """Measure models that answered the same pictures with labels [N]."""
+    return Ensemble(
+        [pair(first, second, truth) for first, second in combinations(answers, 2)],
+        [
+            Named(**asdict(row), name=name)
+            for name, chances in together(answers).items()
+            for row in coverage(chances, truth)
+        ],
+    )
+
+
+def together(answers: list[Answers]) -> dict[str, Floats]:
+    """Calibrated probabilities [N, 10] of each model and of their vote by each rule, by name."""
     votes = np.stack([one.chances for one in answers])
     weights = np.array([one.manifest.weight for one in answers], np.float32)
     rules: dict[Rule, Floats] = {rule: combine(votes, weights, rule) for rule in RULES}
-    named = {one.name: one.chances for one in answers} | {f"vote: {rule}": rules[rule] for rule in RULES}
-    return Ensemble(
-        [pair(first, second, truth) for first, second in combinations(answers, 2)],
-        [row for name, chances in named.items() for row in coverage(name, chances, truth)],
-    )
+    return {one.name: one.chances for one in answers} | {f"vote: {rule}": rules[rule] for rule in RULES}
 
 
 def pair(first: Answers, second: Answers, truth: Labels) -> Pair:
@@ -65,19 +68,3 @@ def pair(first: Answers, second: Answers, truth: Labels) -> Pair:
         int(both_wrong.sum()),
         int((both_wrong & (one == other)).sum()),
     )
-
-
-def coverage(name: str, chances: Floats, truth: Labels) -> list[Coverage]:
-    """The risk-coverage curve of probabilities [N, 10] at a few points: the least sure answers are withheld first.
-
-    Source: El-Yaniv and Wiener 2010, "On the Foundations of Noise-free Selective Classification".
-    """
-    confidence = chances.max(1)
-    order = np.argsort(-confidence, kind="stable")
-    wrong = (chances.argmax(1) != truth)[order].cumsum()
-    rows = []
-    for share in _COVERAGES:
-        answered = max(1, round(share * len(truth)))
-        errors = int(wrong[answered - 1])
-        rows.append(Coverage(name, share, float(confidence[order[answered - 1]]), errors, errors / answered))
-    return rows

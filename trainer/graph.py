@@ -158,6 +158,14 @@ def _(_layer: nn.AdaptiveAvgPool2d, graph: _Graph, values: str) -> str:
 
 
 @_add.register
+def _(_layer: models.Sides, graph: _Graph, values: str) -> str:
+    first, second, last, axis = (graph.constant([number]) for number in (0, 1, 11, 1))
+    other = graph.node("Slice", values, first, second, axis)
+    digits = graph.node("Slice", values, second, last, axis)
+    return graph.node("Concat", other, graph.node("ReduceLogSumExp", digits, axes=[1], keepdims=1), axis=1)
+
+
+@_add.register
 def _(_layer: models.Squash, graph: _Graph, values: str) -> str:
     bent = graph.node("Tanh", graph.node("Mul", values, graph.constant(2 / 3)))
     return graph.node("Mul", bent, graph.constant(1.7159))

@@ -54,7 +54,7 @@ def run(
         OSError: if a checkpoint or a version cannot be written; `on_published` was told of each version before that.
     """
     for folder in (artifacts, runs):
-        _check_writable(folder)  # now, not after minutes of training
+        check_writable(folder)  # now, not after minutes of training
     training, validation, held = sampling.split(mnist, recipe, device)
     checkpoints = {name: runs / f"{recipe.name}-{recipe.seed}" / f"{name}.ckpt" for name in names}
     if not resume:  # a later --resume must not take an older run's for this one's
@@ -135,7 +135,12 @@ def _set_aside(checkpoint: Path) -> None:
         checkpoint.replace(checkpoint.with_suffix(".diverged.ckpt"))
 
 
-def _check_writable(folder: Path) -> None:
+def check_writable(folder: Path) -> None:
+    """Make a folder where there is none, and a file in it.
+
+    Raises:
+        TrainerError: naming the folder, if it cannot be written.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -144,7 +149,7 @@ def _check_writable(folder: Path) -> None:
         raise TrainerError(f"{folder}: cannot be written: {error.strerror or error}") from error
 
 
-def present(artifacts: Path, names: Sequence[Name]) -> bool:
+def present(artifacts: Path, names: Sequence[str]) -> bool:
     """Whether the newest version of each model is there and whole."""
     for name in names:
         version = store.latest(artifacts, name)

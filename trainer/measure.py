@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from registry import torchscript
 from registry.manifest import Metrics
-from registry.rules import Floats, Rule, probabilities
+from registry.rules import RULES, Floats, Rule, combine, probabilities
 from trainer import evaluate
 from trainer.errors import TargetMissedError
 from trainer.evaluate import Labels
@@ -40,6 +40,7 @@ class Vote:
     models: list[Name]
     rules: dict[Split, dict[Rule, Metrics]]
     unanimous_errors: dict[Split, int]
+    test: dict[Rule, Floats]  # calibrated probabilities [N, 10]
 
 
 def measure(trained: dict[Name, Trained], mnist: Mnist, validation: NDArray[np.int64]) -> tuple[list[Measured], Vote]:
@@ -53,6 +54,7 @@ def measure(trained: dict[Name, Trained], mnist: Mnist, validation: NDArray[np.i
         [one.name for one in measured],
         {split: evaluate.vote(votes[split], weights, truth[split]) for split in truth},
         {split: evaluate.unanimous_errors(votes[split], truth[split]) for split in truth},
+        {rule: combine(votes["test"], weights, rule) for rule in RULES},
     )
 
 

@@ -36,6 +36,16 @@ class Normalise(nn.Module):
         return (pictures - self.mean) / self.std
 
 
+class Sides(nn.Module):
+    """Of logits [N, 11] of other and of each digit those of other and of any digit [N, 2], once it is trained."""
+
+    def forward(self, logits: Tensor) -> Tensor:
+        """Logits [N, 2]; in training the eleven as they are, since the loss is of each."""
+        if self.training:
+            return logits
+        return torch.cat([logits[:, :1], logits[:, 1:].logsumexp(1, keepdim=True)], dim=1)
+
+
 class MLP(nn.Module):
     """Dense layers of the given widths, each with batch norm, ReLU and dropout."""
 
@@ -62,7 +72,7 @@ class CNN(nn.Module):
         dropout: before the last, dense layer.
         dense: widths of dense layers with ReLU before the last one; with any, the maps are halved once more and
             flattened rather than averaged.
-        outputs: how many logits a picture has: ten, or a gate's two.
+        outputs: how many logits a picture has: ten, or a gate's two; a gate of eleven is trained on each digit apart.
     """
 
     def __init__(self, stages: list[list[int]], dropout: float, dense: tuple[int, ...] = (), outputs: int = 10) -> None:
@@ -84,6 +94,8 @@ class CNN(nn.Module):
             layers += [nn.Linear(inputs, width), nn.ReLU()]
             inputs = width
         layers += [nn.Dropout(dropout), nn.Linear(inputs, outputs)]
+        if outputs > 10:
+            layers.append(Sides())
         self.layers = nn.Sequential(*layers)
 
     def forward(self, pictures: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ class Hand:
         slant: degrees, from and to.
         stretch: width to height, as a logarithm, either way.
         tremor: strength of trembling.
+        bend: how far the ends of the whole may bow, lean or widen against its middle, either way.
         width: the pen's median.
         spread: deviation of the logarithm of its width.
         widths: the least and the greatest.
@@ -34,6 +35,7 @@ class Hand:
     slant: tuple[float, float] = (-8.0, 18.0)  # MNIST slants to the right as most hands do
     stretch: float = 0.2
     tremor: float = 0.8
+    bend: float = 0.0
     width: float = 2.5
     spread: float = 0.25
     widths: tuple[float, float] = (1.5, 4.0)
@@ -113,6 +115,8 @@ def _basis(points: Floats, piece: list[int]) -> Floats:
 def jitter(points: Floats, count: int, generator: Generator, hand: Hand = MNIST) -> Floats:
     """Copies [count, P, 2] of the points [P, 2], each point moved, and all slanted, turned and stretched."""
     moved = points + generator.uniform(-hand.jitter, hand.jitter, (count, *points.shape))
+    if hand.bend:
+        moved += _bent(points, count, generator, hand)
     slant = np.tan(np.radians(generator.uniform(*hand.slant, count)))
     angle = np.radians(generator.uniform(-hand.rotation, hand.rotation, count))
     stretch = np.exp(generator.uniform(-hand.stretch, hand.stretch, count))
@@ -121,6 +125,15 @@ def jitter(points: Floats, count: int, generator: Generator, hand: Hand = MNIST)
     maps = np.array([[cos * stretch, -cos * slant - sin], [sin * stretch, cos - sin * slant]])
     jittered: Floats = np.einsum("ijn,npj->npi", maps, moved).astype(np.float32)
     return jittered
+
+
+def _bent(points: Floats, count: int, generator: Generator, hand: Hand) -> Floats:
+    """How far each of the points [P, 2] moves in so many quadratic warps of their box [count, P, 2]."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    x, y = ((2 * points - low - high) / np.maximum(high - low, 1)).T  # from -1 to 1
+    warps = generator.uniform(-hand.bend, hand.bend, (count, 2, 3))
+    bent: Floats = np.einsum("nik,kp->npi", warps, np.stack([x * x, x * y, y * y])).astype(np.float32)
+    return bent
 
 
 def _waves(count: int, samples: int, generator: Generator) -> Floats:

@@ -14,6 +14,7 @@ from registry.open import open_version
 from registry.rules import Floats, probabilities
 from trainer import evaluate as figures
 from trainer.errors import TrainerError
+from trainer.evaluate import Labels
 from trainer.mnist import Mnist
 
 
@@ -75,11 +76,11 @@ def place(folder: Path) -> tuple[Path, str, int]:
 
 @dataclass(frozen=True)
 class Answers:
-    """What one version says of the test set, from its `model.pt`."""
+    """What one version says of some pictures, from its `model.pt`."""
 
     manifest: Manifest
     model: bytes
-    chances: Floats  # calibrated probabilities [N, 10]
+    chances: Floats  # calibrated probabilities [N, 10], a gate's [N, 2]
     metrics: Metrics
 
     @property
@@ -88,16 +89,16 @@ class Answers:
         return f"{self.manifest.name} {self.manifest.version}"
 
 
-def answers(artifacts: Path, model: str, number: int, mnist: Mnist) -> Answers:
-    """Ask one version about the test set.
+def answers(artifacts: Path, model: str, number: int, pictures: Labels, truth: Labels) -> Answers:
+    """Ask one version about pictures [N, 28, 28] with labels [N].
 
     Raises:
         ArtifactError: if it cannot be trusted.
     """
     artifact = open_version(artifacts, model, number)
-    logits = figures.logits(artifact.model, mnist.test_pictures)
+    logits = figures.logits(artifact.model, pictures)
     chances = probabilities(logits, artifact.manifest.temperature)
-    return Answers(artifact.manifest, artifact.model, chances, figures.metrics(chances, mnist.test_labels))
+    return Answers(artifact.manifest, artifact.model, chances, figures.metrics(chances, truth))
 
 
 def evaluate(asked: list[Answers], mnist: Mnist) -> list[tuple[str, Metrics]]:

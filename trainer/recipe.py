@@ -58,7 +58,9 @@ class CNNArchitecture(_Table):
     stages: list[Annotated[list[Width], Field(min_length=1)]] = Field(min_length=1, max_length=4)
     dropout: Share = 0.0
     dense: list[Width] = Field(default=[], max_length=4, description="dense layers between the maps and the output")
-    outputs: Literal[10, 2] = Field(default=10, description="the ten digits; of a gate other and digit")
+    outputs: Literal[10, 2, 11] = Field(
+        default=10, description="the ten digits; of a gate other and digit, or 11: trained on each digit apart"
+    )
 
     def build(self) -> nn.Module:
         """A new module with random weights."""
@@ -203,6 +205,7 @@ class Recipe(_Table):
     outliers: int = Field(
         default=0, ge=0, le=200_000, description="pictures that are not one digit: of a gate's recipe"
     )
+    gate: str = Field(default="", description="the recipe of the gate that is trained first where none is published")
     vote: Vote = Vote()
     models: dict[Name, ModelRecipe] = Field(min_length=1)
 

@@ -8,11 +8,15 @@ import numpy as np
 import torch
 
 from registry import store
-from registry.manifest import Manifest
-from trainer import compare, origin, published, recipe
+from registry.manifest import GATE, Manifest
+from trainer import compare, job, origin, published, recipe
 from trainer.compare import Comparison
 from trainer.errors import TrainerError
+from trainer.evaluate import Labels
+from trainer.gate import job as gate
 from trainer.mnist import Mnist
+from trainer.origin import Origin
+from trainer.progress import Progress
 from trainer.published import Answers
 from trainer.recipe import NAMES, Name, Recipe
 
@@ -25,7 +29,7 @@ class Original:
 
     manifest: Manifest
     recipe: Recipe
-    model: Name
+    network: Name  # what the recipe calls it
     root: Path
 
     @property
@@ -46,7 +50,7 @@ def original(folder: Path) -> Original:
     manifest = store.manifest(root, model, version)
     found = _without_targets(recipe.check(manifest.recipe, f"{folder / store.MANIFEST_FILE}: recipe"))
     for name in NAMES:
-        if name == model and name in found.models:
+        if name == (gate.NETWORK if model == GATE else model) and name in found.models:
             return Original(manifest, found, name, root)
     raise TrainerError(f"{folder / store.MANIFEST_FILE}: recipe: has no model {model}")
 
@@ -56,12 +60,9 @@ def _without_targets(given: Recipe) -> Recipe:
     return given.model_copy(update={"models": models, "vote": given.vote.model_copy(update={"target": 0.0})})
 
 
-def differs(first: Original) -> str | None:
-    """What of torch and of this source is not what the version was trained by, in words; None if nothing is."""
-    now = {"torch": torch.__version__, "commit": origin.commit()}
-    then = {"torch": first.manifest.torch, "commit": first.manifest.commit}
-    changed = [f"{key} {now[key]}, not {then[key]}" for key in now if now[key] != then[key]]
-    return "; ".join(changed) or None
+def differs(first: Original, device: torch.device) -> str:
+    """What of source, torch and device is not what the version was trained by, in words; empty if nothing is."""
+    return Origin(first.manifest.commit, first.manifest.torch, first.manifest.device).changed(origin.here(device))
 
 
 def same_data(first: Original, mnist: Mnist) -> None:
@@ -73,8 +74,38 @@ def same_data(first: Original, mnist: Mnist) -> None:
     for file in first.manifest.data:
         if mnist.sha256.get(file.name) != file.sha256:
             raise TrainerError(
-                f"{file.name}: not what {first.model} {first.manifest.version} was trained on; give --data"
+                f"{file.name}: not what {first.manifest.name} {first.manifest.version} was trained on; give --data"
             )
+
+
+def train(
+    first: Original,
+    mnist: Mnist,
+    artifacts: Path,
+    runs: Path,
+    progress: Progress,
+    *,
+    device: torch.device,
+    resume: bool,
+) -> Manifest:
+    """Train and publish it again, as a voter or as a gate is.
+
+    Raises:
+        TrainerError: as `trainer.job.run` and `trainer.gate.job.run` do.
+        OSError: if a checkpoint or the version cannot be written.
+    """
+    if first.manifest.name == GATE:
+        return gate.run(first.recipe, mnist, artifacts, runs, progress, device=device, resume=resume)[0]
+    names = [first.network]
+    return job.run(first.recipe, names, mnist, artifacts, runs, progress, device=device, resume=resume).manifests[0]
+
+
+def test(first: Original, mnist: Mnist) -> tuple[Labels, Labels]:
+    """What both are asked about: pictures [N, 28, 28] and labels [N] of the test set, a gate's of its sides."""
+    if first.manifest.name == GATE:
+        held = gate.held_test(first.recipe, mnist)
+        return held.pictures, held.sides
+    return mnist.test_pictures, mnist.test_labels
 
 
 @dataclass(frozen=True)
@@ -92,11 +123,11 @@ class Verdict:
     def __str__(self) -> str:
         if self.same:
             return "the figures agree: the same answers, bit for bit"
-        differ = f"{self.comparison.only_first} and {self.comparison.only_second} digits only one reads right"
+        differ = f"{self.comparison.only_first} and {self.comparison.only_second} pictures only one reads right"
         word = "agree within chance" if self.agrees else "do not agree"
         return f"the figures {word}: {differ}, p = {self.comparison.p:.3g}"
 
 
-def verdict(first: Answers, again: Answers, mnist: Mnist) -> Verdict:
-    """Hold the answers of two versions against each other, picture by picture."""
-    return Verdict(compare.compare(first, again, mnist), np.array_equal(first.chances, again.chances))
+def verdict(first: Answers, again: Answers, truth: Labels) -> Verdict:
+    """Hold the answers of two versions to pictures with labels [N] against each other, picture by picture."""
+    return Verdict(compare.compare(first, again, truth), np.array_equal(first.chances, again.chances))

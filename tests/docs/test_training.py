@@ -58,7 +58,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in ("quick", "release"):
         (tmp_path / f"{name}.toml").write_text(tiny.replace('name = "tiny"', f'name = "{name}"'))
     gate = (
-        (DATA / "tiny-gate.toml").read_text().replace("epochs = 6", "epochs = 1").replace("target = 0.7", "target = 0")
+        (DATA / "tiny-gate.toml").read_text().replace("epochs = 10", "epochs = 1").replace("target = 0.7", "target = 0")
     )
     (tmp_path / "gate.toml").write_text(gate)
     mine = MINE[0].replace("fraction = 0.1", "fraction = 0.5").replace("epochs = 10", "epochs = 1")
@@ -80,7 +80,15 @@ def test_the_course(folder: Path) -> None:
         data = [] if line.startswith(("models", "onnx")) else ["--data", str(DATA), "--allow-other-data"]
         done = CliRunner().invoke(app, [*shlex.split(short), *data])
         assert done.exit_code == 0, f"{line}\n{done.output}"
-    left = {"digits.png", "forms.png", "differences.png", "quick-mlp-tuned.toml", "runs", "tries"}
+    left = {"digits.png", "forms.png", "differences.png", "coverage.png", "quick-mlp-tuned.toml", "runs", "tries"}
     assert {path.name for path in folder.iterdir()} == {"quick.toml", "release.toml", "gate.toml", "mine.toml", *left}
     ignored = (ROOT / ".gitignore").read_text().splitlines()
-    assert {"/tries/", "/runs/", "/digits.png", "/forms.png", "/differences.png", "/*-tuned.toml"} <= set(ignored)
+    assert {
+        "/tries/",
+        "/runs/",
+        "/digits.png",
+        "/forms.png",
+        "/differences.png",
+        "/coverage.png",
+        "/*-tuned.toml",
+    } <= set(ignored)

@@ -3,6 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from registry import store
+from registry.manifest import GATE
 from tests.support import ROOT
 
 
@@ -10,6 +12,8 @@ from tests.support import ROOT
 def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The committed versions, without what was published beside them since. Not to be changed by tests."""
     folder = tmp_path_factory.mktemp("release")
-    for version in (ROOT / "artifacts").glob("*/1"):
-        shutil.copytree(version, folder / version.parent.name / "1")
+    root = ROOT / "artifacts"
+    for model in (*store.models(root), GATE):
+        version = store.version_path(root, model, store.versions(root, model)[0])
+        shutil.copytree(version, folder / model / version.name)
     return folder

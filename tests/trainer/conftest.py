@@ -13,6 +13,7 @@ import torch
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests" / "data"
 TINY = DATA / "tiny.toml"
+MODELS = ("lenet5", "mlp", "cnn")  # of the tiny recipe, in its order
 OTHER = ("--data", str(DATA), "--allow-other-data")
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from registry import store
 from registry.manifest import Metrics
-from tests.trainer.conftest import OTHER, TinyRun, cli
+from tests.trainer.conftest import MODELS, OTHER, TinyRun, cli
 from trainer import published
 from trainer.published import Spread
 
@@ -89,6 +89,26 @@ def test_classes_agree_with_the_report(tiny_run: TinyRun) -> None:
     report = json.loads((tiny_run.artifacts / "cnn" / "1" / "report" / "metrics.json").read_text())["test"]
     found = json.loads(done.stdout)["classes"]["cnn 1"]
     assert found == {"classes": report["classes"], "confusion": report["confusion"]}
+
+
+def test_evaluate(tiny_run: TinyRun) -> None:
+    """`evaluate` gives each manifest's own test figures again, from model.pt, and the vote's by each rule."""
+    versions = ("mlp=1", "cnn=1", "lenet5=1")
+    done = cli("evaluate", *versions, *OTHER, "--json", "--corruptions", "--artifacts", tiny_run.artifacts)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    rows = {row["name"]: row for row in told["figures"]}
+    assert list(rows) == ["mlp 1", "cnn 1", "lenet5 1", "vote: weighted", "vote: mean", "vote: majority"]
+    for model in MODELS:
+        metrics = store.manifest(tiny_run.artifacts, model, 1).metrics["test"]
+        assert rows[f"{model} 1"]["accuracy"] == pytest.approx(metrics.accuracy)
+        assert rows[f"{model} 1"]["loss"] == pytest.approx(metrics.loss, rel=1e-4)
+    report = json.loads((tiny_run.artifacts / "cnn" / "1" / "report" / "metrics.json").read_text())
+    assert rows["vote: weighted"]["accuracy"] == pytest.approx(report["vote"]["test"]["weighted"]["accuracy"])
+    for corruption, accuracy in told["corruptions"]["cnn 1"].items():
+        assert accuracy == pytest.approx(report["corruptions"]["model"][corruption])
+    for corruption, accuracy in told["corruptions"]["vote: weighted"].items():
+        assert accuracy == pytest.approx(report["corruptions"]["vote"][corruption])
 
 
 def test_corruptions_by_rule(tiny_run: TinyRun) -> None:

@@ -28,8 +28,9 @@ def compare(
         options.device("cpu", threads)
         chosen = [published.version(artifacts, word) for word in (first, second)]
         images = mnist.load(data, other=allow_other_data)
-        one, other = (published.answers(artifacts, *version, images) for version in chosen)
-        found = comparing.compare(one, other, images)
+        test = images.test_pictures, images.test_labels
+        one, other = (published.answers(artifacts, *version, *test) for version in chosen)
+        found = comparing.compare(one, other, images.test_labels)
         out.write_bytes(comparing.differences(one, other, images))
         console.print(tables.side_by_side(one, other, one.name, other.name))
         say(

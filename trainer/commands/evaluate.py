@@ -36,6 +36,9 @@ def evaluate(
     vote: Annotated[
         bool, typer.Option("--vote", help="Also how the models disagree, and errors against coverage.")
     ] = False,
+    curve: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With --vote: a picture of errors against coverage.")
+    ] = None,
     corruptions: Annotated[bool, typer.Option("--corruptions", help="Also the accuracy on corrupted digits.")] = False,
     rule: Annotated[
         str, typer.Option(metavar="weighted|mean|majority", help="Of the vote on corrupted digits.")
@@ -50,7 +53,7 @@ def evaluate(
     """
     console = Console()
     with clear_errors():
-        from trainer import ensemble, mnist, published
+        from trainer import coverage, ensemble, mnist, published
 
         options.device("cpu", threads)
         by = options.rule(rule)
@@ -61,10 +64,13 @@ def evaluate(
             _one_of_each("--vote", chosen)
         if corruptions:
             _one_of_each("--corruptions", chosen)
+        if curve and not vote:
+            raise TrainerError("--curve: give --vote too")
         if vote and len(chosen) < 2:
             raise TrainerError("--vote: one model alone has no vote; give several, or none for all")
         images = mnist.load(data, other=allow_other_data)
-        asked = [published.answers(artifacts, *version, images) for version in chosen]
+        test = images.test_pictures, images.test_labels
+        asked = [published.answers(artifacts, *version, *test) for version in chosen]
         rows = published.evaluate(asked, images)
         more: dict[str, Any] = {}
         if spreads := published.spreads(rows):
@@ -73,6 +79,9 @@ def evaluate(
             more["classes"] = {one.name: published.classes(one, images) for one in asked}
         if vote:
             more |= asdict(ensemble.measure(asked, images.test_labels))
+        if curve:
+            title = "Test digits answered, the least sure withheld"
+            curve.write_bytes(coverage.curves(title, ensemble.together(asked), images.test_labels))
         if corruptions:
             more["corruptions"] = _corruptions(asked, by, images)
         if as_json:
@@ -82,6 +91,8 @@ def evaluate(
         console.print(tables.figures(rows))
         for name, found in more.items():
             console.print("", tables.MORE[name](found), sep="\n")
+        if curve:
+            say(console, f"wrote {curve}")
         models = {model for model, _ in chosen}
         if len(models) > 1 and not published.rounds(asked):
             say(console, f"no vote: not as many versions of each of {', '.join(sorted(models))}")

@@ -40,9 +40,11 @@ def gate(
         chosen = recipes.read(recipe)
         place = options.device(device, threads)
         images = mnist.load(data, other=allow_other_data)
-        manifest, measured = job.run(chosen, images, artifacts, runs, Progress(console), device=place, resume=resume)
+        _, measured = job.run(
+            chosen, images, artifacts, runs, Progress(console),
+            device=place, resume=resume, on_published=lambda folder: say(console, f"published {folder}"),
+        )  # fmt: skip
         console.print(_refused(measured))
-        say(console, f"published {artifacts / manifest.name / str(manifest.version)}")
 
 
 def _refused(measured: "Measured") -> Table:

@@ -37,21 +37,22 @@ def reproduce(
         clear_errors(resume_hint=f"from the last whole epoch with: {again('--resume')}"),
         tempfile.TemporaryDirectory() as temporary,
     ):
-        from trainer import job, mnist, published
+        from trainer import mnist, published
         from trainer import reproduce as reproducing
 
         first = reproducing.original(version)
         place = options.device(device, threads or first.threads)
         images = mnist.load(data, other=allow_other_data)
         reproducing.same_data(first, images)
-        if differs := reproducing.differs(first):
+        if differs := reproducing.differs(first, place):
             say(console, f"{differs}: figures may differ")
         kept = artifacts or Path(temporary)
-        done = job.run(first.recipe, [first.model], images, kept, runs, Progress(console), device=place, resume=resume)
-        old = published.answers(first.root, first.model, first.manifest.version, images)
-        new = published.answers(kept, first.model, done.manifests[0].version, images)
+        done = reproducing.train(first, images, kept, runs, Progress(console), device=place, resume=resume)
+        pictures, truth = reproducing.test(first, images)
+        old = published.answers(first.root, done.name, first.manifest.version, pictures, truth)
+        new = published.answers(kept, done.name, done.version, pictures, truth)
         console.print("", tables.side_by_side(old, new, "published", "again"), sep="\n")
-        found = reproducing.verdict(old, new, images)
+        found = reproducing.verdict(old, new, truth)
         say(console, str(found))
         if artifacts:
             say(console, f"published {artifacts / new.manifest.name / str(new.manifest.version)}")

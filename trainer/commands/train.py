@@ -30,24 +30,41 @@ def train(
 ) -> None:
     """Train a recipe's models and publish the next version of each, if all reach their targets.
 
+    Where no gate is published yet, the one that the recipe names is trained first.
+
     Exits with 1 if a target was missed (nothing is published then) or the loss of a model became no number (the others
     are published), and with 2 for bad input.
     """
     console = Console()
     with clear_errors(resume_hint=f"from the last whole epoch with: {again('--resume')}"):
+        from registry.manifest import GATE
         from trainer import job, mnist
         from trainer import recipe as recipes
+        from trainer.gate import job as gate_job
+
+        def told(folder: Path) -> None:
+            say(console, f"published {folder}")
 
         chosen = recipes.read(recipe, seed)
         names = options.models(chosen, model)
-        if if_missing and job.present(artifacts, names):
+        lacks_gate = bool(chosen.gate) and not model and not job.present(artifacts, [GATE])
+        trained = if_missing and job.present(artifacts, names)
+        if trained and not lacks_gate:
             say(console, f"{artifacts} already holds {', '.join(names)}: nothing to train")
             return
         place = options.device(device, threads)
         images = mnist.load(data, other=allow_other_data)
+        # First, so that a run that is stopped and resumed publishes nothing twice.
+        if lacks_gate:
+            gate = recipes.read(chosen.gate)
+            gate_job.run(
+                gate, images, artifacts, runs, Progress(console), device=place, resume=resume, on_published=told
+            )
+        if trained:
+            return
         result = job.run(
             chosen, names, images, artifacts, runs, Progress(console),
-            device=place, resume=resume, on_published=lambda folder: say(console, f"published {folder}"),
+            device=place, resume=resume, on_published=told,
         )  # fmt: skip
         if result.diverged:
             raise result.diverged

@@ -27,22 +27,41 @@ class Held:
     digits: dict[str, Bytes]
     others: dict[str, Bytes]
 
+    @property
+    def pictures(self) -> Bytes:
+        """All of them, digits first [N, 28, 28]."""
+        return np.concatenate([*self.digits.values(), *self.others.values()])
+
+    @property
+    def sides(self) -> Bytes:
+        """Of each picture OTHER or DIGIT [N]."""
+        counts = [sum(map(len, side.values())) for side in (self.digits, self.others)]
+        return np.repeat(np.array([DIGIT, OTHER], np.uint8), counts)
+
     def examples(self, device: torch.device) -> Examples:
-        """Both sides, with their labels."""
-        return _sides(np.concatenate(list(self.digits.values())), np.concatenate(list(self.others.values())), device)
+        """All of them with their sides."""
+        return data.examples(self.pictures, self.sides, device)
 
 
-def training(mnist: Mnist, recipe: Recipe, device: torch.device) -> Examples:
+def training(mnist: Mnist, recipe: Recipe, outputs: int, device: torch.device) -> Examples:
     """The recipe's training digits and drawn digits, against its outliers made of them.
+
+    Outliers are labelled OTHER, and digits DIGIT onwards, each apart if the network has so many outputs.
 
     Raises:
         TrainerError: naming the recipe's key, if a part would be empty or the sample is larger than a class.
     """
     chosen = sampling.parts(mnist.training_labels, recipe)[0].numpy()
     written, labels = mnist.training_pictures[chosen], mnist.training_labels[chosen]
-    digits = np.concatenate([written, strokes.draw(recipe.drawn, recipe.seed)[0]])
+    drawn, drawn_labels = strokes.draw(recipe.drawn, recipe.seed)
+    digits = coarsened(np.concatenate([written, drawn]), recipe.seed)
+    which = np.minimum(DIGIT + np.concatenate([labels, drawn_labels]), outputs - 1)
     others, _ = outliers.draw(recipe.outliers, recipe.seed, written, labels)
-    return _sides(coarsened(digits, recipe.seed), coarsened(others, recipe.seed + 1), device)
+    return data.examples(
+        np.concatenate([digits, coarsened(others, recipe.seed + 1)]),
+        np.concatenate([which, np.full(len(others), OTHER)]).astype(np.uint8),
+        device,
+    )
 
 
 def held(pictures: Bytes, labels: Bytes, seed: int, augmentation: Augmentation) -> Held:
@@ -78,8 +97,3 @@ def _at(pictures: Tensor, grid: int) -> Tensor:
     few = F.interpolate(pictures.unsqueeze(1).float() / 255, (grid, grid), mode="area")
     bits = (few > 0.35).float()
     return (F.interpolate(bits, (28, 28), mode="bilinear") * 255).round().byte().squeeze(1)
-
-
-def _sides(digits: Bytes, others: Bytes, device: torch.device) -> Examples:
-    labels = np.repeat(np.array([DIGIT, OTHER], np.uint8), [len(digits), len(others)])
-    return data.examples(np.concatenate([digits, others]), labels, device)

@@ -1,5 +1,6 @@
 """A whole run of a gate: draw, train, measure, publish."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import torch
 
 from registry import store
 from registry.golden import Golden
-from registry.manifest import GATE, GATE_LABELS, Manifest
+from registry.manifest import GATE, Manifest
 from registry.publish import publish
 from trainer import data, draft, evaluate, graph, loop, report, sampling
 from trainer.errors import TargetMissedError, TrainerError
@@ -15,12 +16,14 @@ from trainer.gate import examples
 from trainer.gate import report as gate_report
 from trainer.gate.examples import Held
 from trainer.gate.measure import Measured, measure
+from trainer.job import check_writable
 from trainer.loss import UNITS
 from trainer.mnist import Mnist
 from trainer.progress import Progress
 from trainer.recipe import Name, Recipe
 
-_NETWORK: Name = "cnn"  # what a gate's recipe calls its one network
+NETWORK: Name = "cnn"  # what a gate's recipe calls its one network
+_OUTPUTS = (2, 11)  # other and digit, or other and each digit
 _GOLDEN = 15  # digits, and as many outliers
 
 
@@ -33,45 +36,60 @@ def run(
     *,
     device: torch.device,
     resume: bool = False,
+    on_published: Callable[[Path], None] = lambda _: None,
 ) -> tuple[Manifest, Measured]:
     """Train a gate and publish its next version, if its target is met.
 
     Raises:
-        TrainerError: if the recipe is no gate's, or a checkpoint is another recipe's.
+        TrainerError: if the recipe is no gate's, a folder cannot be written, or a checkpoint is another recipe's.
         TargetMissedError: if its accuracy on the test set and its outliers is below the recipe's target.
         DivergedError: if the loss is no number.
         OSError: if a checkpoint or the version cannot be written.
     """
-    _check(recipe)
-    settings = recipe.models[_NETWORK]
+    outputs = _check(recipe)
+    for folder in (artifacts, runs):
+        check_writable(folder)
+    settings = recipe.models[NETWORK]
     chosen = sampling.parts(mnist.training_labels, recipe)[1].numpy()
     validation = examples.held(
         mnist.training_pictures[chosen], mnist.training_labels[chosen], recipe.seed + 1_000, settings.augmentation
     )
-    training = examples.training(mnist, recipe, device)
+    training = examples.training(mnist, recipe, outputs, device)
     checkpoint = runs / f"{recipe.name}-{recipe.seed}" / "gate.ckpt"
-    with progress.model(_NETWORK, settings.epochs * data.steps(len(training), settings.batch_size)) as watch:
+    if not resume:  # a later --resume must not take an older run's for this one's
+        checkpoint.unlink(missing_ok=True)
+    with progress.model(GATE, settings.epochs * data.steps(len(training), settings.batch_size)) as watch:
         trained = loop.train(
-            recipe, _NETWORK, training, validation.examples(device), checkpoint,
+            recipe, NETWORK, training, validation.examples(device), checkpoint,
             resume=resume, on_step=watch.step, on_epoch=watch.epoch,
         )  # fmt: skip
-    test = examples.held(mnist.test_pictures, mnist.test_labels, recipe.seed + 2_000, settings.augmentation)
+    test = held_test(recipe, mnist)
     measured = measure(trained, validation, test)
     accuracy = measured.metrics["test"].accuracy
     if accuracy < settings.target:
         raise TargetMissedError(
             f"gate: test accuracy {accuracy:.2%} is below the recipe's target of {settings.target:.2%}; "
-            "nothing was published"
+            "no gate was published"
         )
-    return publish(artifacts, manifest(recipe, measured, mnist), files(recipe, measured, test)), measured
+    published = publish(artifacts, manifest(recipe, measured, mnist), files(recipe, measured, test))
+    on_published(store.version_path(artifacts, GATE, published.version))
+    return published, measured
 
 
-def _check(recipe: Recipe) -> None:
-    network = recipe.models.get(_NETWORK)
+def held_test(recipe: Recipe, mnist: Mnist) -> Held:
+    """What a gate is measured on: the test set's digits, and outliers of a seed of their own."""
+    augmentation = recipe.models[NETWORK].augmentation
+    return examples.held(mnist.test_pictures, mnist.test_labels, recipe.seed + 2_000, augmentation)
+
+
+def _check(recipe: Recipe) -> int:
+    """How many outputs a gate's network has."""
+    network = recipe.models.get(NETWORK)
     if not recipe.outliers or len(recipe.models) != 1 or not network:
         raise TrainerError(f"recipe {recipe.name}: a gate's has outliers and one model, cnn")
-    if network.architecture.kind != "cnn" or network.architecture.outputs != len(GATE_LABELS):
-        raise TrainerError(f"recipe {recipe.name}: models.cnn.architecture.outputs: a gate has {len(GATE_LABELS)}")
+    if network.architecture.kind != "cnn" or network.architecture.outputs not in _OUTPUTS:
+        raise TrainerError(f"recipe {recipe.name}: models.cnn.architecture.outputs: a gate has 2 or 11")
+    return network.architecture.outputs
 
 
 def manifest(recipe: Recipe, measured: Measured, mnist: Mnist) -> Manifest:
@@ -91,7 +109,7 @@ def manifest(recipe: Recipe, measured: Measured, mnist: Mnist) -> Manifest:
 def files(recipe: Recipe, measured: Measured, test: Held) -> dict[str, bytes]:
     """Every file of a version but its manifest, by its path within it."""
     held = golden(measured.model, test)
-    unit = UNITS[recipe.models[_NETWORK].loss.name]
+    unit = UNITS[recipe.models[NETWORK].loss.name]
     return {
         store.MODEL_FILE: measured.model,
         store.GRAPH_FILE: graph.dump(measured.trained.module, measured.model, held),

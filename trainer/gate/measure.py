@@ -10,8 +10,7 @@ from registry import torchscript
 from registry.manifest import Metrics, Strictness
 from registry.rules import Floats, log_odds, probabilities
 from trainer import evaluate
-from trainer.gate.examples import DIGIT, OTHER, Held
-from trainer.layout import Bytes
+from trainer.gate.examples import DIGIT, Held
 from trainer.loop import Trained
 from trainer.measure import Split
 
@@ -60,8 +59,9 @@ class Measured:
 def measure(trained: Trained, validation: Held, test: Held) -> Measured:
     """Figures of a gate; every choice is made on validation."""
     model = torchscript.dump(trained.module.to(memory_format=torch.contiguous_format))
-    logits: dict[Split, Floats] = {"validation": _logits(model, validation), "test": _logits(model, test)}
-    truth: dict[Split, Bytes] = {"validation": _truth(validation), "test": _truth(test)}
+    held: dict[Split, Held] = {"validation": validation, "test": test}
+    logits = {split: evaluate.logits(model, one.pictures) for split, one in held.items()}
+    truth = {split: one.sides for split, one in held.items()}
     temperature = evaluate.fit_temperature(logits["validation"], truth["validation"])
     digits = log_odds(logits["validation"][truth["validation"] == DIGIT], temperature)
     return Measured(
@@ -85,20 +85,8 @@ def curve(scores: Scores) -> list[Point]:
     return points
 
 
-def _pictures(held: Held) -> list[Bytes]:
-    return [*held.digits.values(), *held.others.values()]
-
-
-def _logits(model: bytes, held: Held) -> Floats:
-    return evaluate.logits(model, np.concatenate(_pictures(held)))
-
-
-def _truth(held: Held) -> Bytes:
-    counts = [sum(map(len, side.values())) for side in (held.digits, held.others)]
-    return np.repeat(np.array([DIGIT, OTHER], np.uint8), counts)
-
-
 def _scores(scores: Floats, held: Held) -> Scores:
     """Scores of all pictures, parted by source and kind."""
-    parts = iter(np.split(scores, np.cumsum([len(part) for part in _pictures(held)])[:-1]))
+    sizes = [len(part) for side in (held.digits, held.others) for part in side.values()]
+    parts = iter(np.split(scores, np.cumsum(sizes)[:-1]))
     return Scores(*({name: next(parts) for name in side} for side in (held.digits, held.others)))

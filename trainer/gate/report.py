@@ -3,8 +3,11 @@
 from dataclasses import asdict
 from typing import Any, get_args
 
+import numpy as np
+
 from registry.manifest import Strictness
 from trainer import canvas, models
+from trainer import coverage as risk
 from trainer.canvas import INK, QUIET
 from trainer.gate.measure import Measured, curve
 from trainer.recipe import Recipe
@@ -53,24 +56,18 @@ def refused(measured: Measured) -> bytes:
 
 
 def coverage(measured: Measured) -> bytes:
-    """Of what is accepted the share that is no digit, against the share of digits accepted, as a PNG."""
-    figure = canvas.figure(5.6, 3.6)
-    axes = figure.subplots()
-    points = curve(measured.test)
-    axes.plot([point.coverage * 100 for point in points], [point.error * 100 for point in points], color=INK, lw=2)
-    for strictness, colour in _COLOURS.items():
-        least = measured.thresholds[strictness]
-        shares = [
-            sum(float((one >= least).sum()) for one in side.values()) / sum(map(len, side.values()))
+    """The curve of coverage against error, with both thresholds on it, as a PNG."""
+    dots = {}
+    for strictness in get_args(Strictness):
+        digits, others = (
+            float(np.mean(np.concatenate(list(side.values())) >= measured.thresholds[strictness]))
             for side in measured.test
-        ]
-        axes.plot(shares[0] * 100, shares[1] / sum(shares) * 100, "o", color=colour, label=strictness)
-    axes.set_xlabel("digits accepted (%)", color=QUIET)
-    axes.set_title("of what is accepted, no digit (%)", fontsize=10, color=INK, loc="left")
-    axes.set_yscale("log")
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.grid(color="#e4e7eb", lw=0.8)
-    axes.legend(frameon=False, fontsize=8.5, labelcolor=INK)
-    canvas.quiet(axes)
-    figure.suptitle("Coverage against error", x=0.01, ha="left", color=INK, weight="bold")
-    return canvas.png(figure)
+        )
+        dots[strictness] = (digits, others / (digits + others))
+    return risk.picture(
+        "Coverage against error",
+        {"any threshold": curve(measured.test)},
+        "digits accepted (%)",
+        "of what is accepted, no digit (%)",
+        dots,
+    )

@@ -8,17 +8,18 @@ import numpy as np
 
 from trainer import canvas
 from trainer.layout import SIDE, Bytes
-from trainer.outliers import doodles, handwritten, objects, rendered, spoilt, textures
+from trainer.outliers import doodles, handwritten, invented, objects, rendered, spoilt, textures
 from trainer.outliers.mix import Draw
 from trainer.outliers.spoilt import Digits, Make
 
 # Each kind's share, relative, and what draws it. Letters have the most: they are what a digit is taken for.
 _ALONE: dict[str, tuple[float, Draw]] = {
     "letters": (22, handwritten.latin),
-    "Greek and Cyrillic letters": (13, handwritten.greek_cyrillic),
+    "Greek and Cyrillic letters": (15, handwritten.greek_cyrillic),
     "symbols": (11, handwritten.symbols),
+    "invented letters": (9, invented.letters),
     "drawings": (4, handwritten.drawings),
-    "rendered letters": (13, rendered.letters),
+    "rendered letters": (16, rendered.letters),
     "rendered symbols": (6, rendered.symbols),
     "rendered words": (2, rendered.words),
     "curves": (4, doodles.curves),

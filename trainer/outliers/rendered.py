@@ -26,7 +26,7 @@ def _span(first: str, last: str) -> str:
 # What some font or hand draws as it draws a digit: letters, and of symbols bars and brackets (1), rings and slashed
 # rings (0), corners open to the lower left (7), quotation marks (9), the planets' signs (4 and 5).
 _TWINS = {
-    *"OoQISsZzlijbgqΟοΙΖζιςσόδθϑΘОоЗзЧчБбЬьЪъЭэгдвıцȷ𝛛𝜕𝝏𝞉𝟃∂",
+    *"OoQISsZzlijbgqΟοΙΖζιςσόδθϑΘОоЗзЧчБбЬьЪъЭэгдвıцȷłøØðſ𝛛𝜕𝝏𝞉𝟃∂",
     *"()[]{}|!/\\'`,.:;¦¬∣∕∖∘∫○◯◦⚪⊘⊙⊚∅◌☉⚬⚆⚇♃♄♭♮↿↾⇂⇃↰↴∋∍❘❙❚◎⊸⚲❍☌☍¿↯☇☈⚡▮▯↗➚⬈⇗➹♩♪↥❨❩❪❫❬❭⟮⟯¡◊▢⥀⥁↺↻⟲⟳∥∃∄❲❳❴❵❰❱≀◜◝◞◟´¸°ºᵒ",
 }
 
@@ -37,6 +37,10 @@ _LETTERS = (
     _span("Α", "ω"),
     _span("А", "я"),
     _span("\U0001d400", "\U0001d7cb"),  # italic, script, Fraktur, double-struck
+    _span("À", "ž"),
+    "ɐɑɒɕɘəɛɟɢɣɤɥɦɧɯɰɱɲɳɴɵɶɷɸɹɻɽʀʁʄʇʈʉʊʋʌʍʎʏʘʙʛʜʞʟʬʭ",  # of phonetics
+    # Tifinagh, Lisu and Canadian syllabics that are no digit's twins
+    "ⴱⴲⴳⴴⴵⴶⴷⴸⴹⴼⴽⴿⵀⵃⵄⵅⵋⵌⵍⵎⵖⵛⵜⵝⵞⵟⵠⵡⵣⵥꓑꓒꓔꓕꓘꓙꓝꓞꓟꓠꓡꓣꓤꓦꓧꓪꓫꓬꓭꓮꓯꓰꓴꓵᐁᐃᐅᐊᐍᐏᐑᐓᐯᐱᐳᐸᐺᐼᐾᑀᑌᑎᑐᑕᑗᑙᑛᑝᒍᒎᒐᒑᒪᒫᒧᒨᓀᓂᓄᓇᓊᓌᓎᓐᓓᓕᓗᓚᔉᔐᕁᕂᕂᕿᖁᗐᗑᗕ",
 )
 _SYMBOLS = (
     string.punctuation,
