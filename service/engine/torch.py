@@ -29,6 +29,10 @@ class TorchEngine:
         """A version's logits of pictures; see `Engine`."""
         try:
             module = torchscript.load(artifact.model, self.device)
+            if self.device != "cpu":
+                return torchscript.predictor(module, self.device)
+            one = torchscript.predictor(torchscript.load_for_one(artifact.model))
         except RuntimeError as error:
             raise ArtifactError(f"model.pt cannot be loaded: {str(error).strip().splitlines()[0]}") from error
-        return torchscript.predictor(torchscript.optimize(module) if self.device == "cpu" else module, self.device)
+        several = torchscript.predictor(torchscript.optimize(module))
+        return lambda pictures: (one if len(pictures) == 1 else several)(pictures)

@@ -32,7 +32,9 @@ def read_plain(content: bytes, max_pixels: int) -> NDArray[np.uint8] | None:
     if not _unharmed(content, 12, 29) or not _unharmed(content, 37, end):
         return None
     pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-    return pixels if pixels is not None and pixels.dtype == np.uint8 and pixels.ndim == 2 else None
+    if pixels is None or pixels.dtype != np.uint8 or pixels.ndim != 2:
+        return None
+    return pixels.astype(np.uint8, copy=False)
 
 
 def _pixels(content: bytes) -> int:
