@@ -26,7 +26,7 @@ serve: .venv/$(if $(filter onnx,$(ENGINE)),onnx,serve).installed ## serve ARTIFA
 train: .venv/train.installed .venv/tune.installed ## train all models by RECIPE (quick or release) and publish them in ARTIFACTS
 	@$(BIN)/python -m trainer train --recipe '$(RECIPE)' --artifacts '$(ARTIFACTS)' $(if $(DATA),--data '$(DATA)') $(ARGS)
 
-test: .venv/serve.installed .venv/train.installed .venv/tune.installed .venv/lint.installed .venv/test.installed ## run all tests
+test: .venv/serve.installed .venv/train.installed .venv/tune.installed .venv/lint.installed .venv/test.installed .venv/browser.installed ## run all tests
 	@$(BIN)/python -m pytest $(ARGS)
 
 lint: .venv/serve.installed .venv/train.installed .venv/tune.installed .venv/lint.installed .venv/test.installed ## check style and types
@@ -51,6 +51,15 @@ clean: ## remove .venv, .venv-peers and caches
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "digitvote needs Python 3.11 or newer; set PYTHON=python3.12, say" >&2; exit 1; }
 	$(PYTHON) -m venv .venv || { rm -rf .venv; echo "$(PYTHON) -m venv .venv failed, as said above (on Debian: apt install python3-venv)" >&2; exit 1; }
+
+# A browser for the tests of the pages: one that is there, else Debian's, else playwright's own; without any they skip.
+.venv/browser.installed: .venv/test.installed
+	@command -v chromium || command -v google-chrome || \
+	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+	    apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends chromium; } || \
+	  PLAYWRIGHT_BROWSERS_PATH=.venv/browsers $(BIN)/python -m playwright install chromium-headless-shell || \
+	  echo "no browser can be had here: the tests of the pages skip" >&2
+	@touch $@
 
 .venv/%.installed: pyproject.toml requirements.lock | .venv/bin/python
 	$(BIN)/python -m pip install --disable-pip-version-check --constraint requirements.lock --editable '.[$*]'

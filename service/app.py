@@ -16,7 +16,8 @@ from service.ensemble import Ensemble
 from service.errors import BadRequest, BodyTooLarge, MethodNotAllowed, NotFound, ServiceError, describe, problem
 from service.guard import Limit, Limits, RequestLog
 from service.lane import Lane
-from service.routes import batch, pages, predict, read, status, telemetry
+from service.problem_pages import ProblemPages
+from service.routes import batch, form, pages, predict, read, report, status, telemetry
 from service.settings import Settings
 
 _DESCRIPTION = """\
@@ -57,12 +58,13 @@ def create_app(settings: Settings) -> FastAPI:
     # As routes of the application itself: one of a router within it is found by twice as many steps.
     app.router.routes.extend(predict.router.routes)
     metrics.know(predict.router)
-    for part in (batch, read, status, telemetry):
+    for part in (batch, read, status, telemetry, form, report):
         app.include_router(part.router)
         metrics.know(part.router)
     pages.mount(app)
     many = Limit(settings.batch_bytes, settings.batches)
     app.add_middleware(Limits, limit=_limit(settings), own={batch.PATH: many})
+    app.add_middleware(ProblemPages)
     app.add_middleware(RequestLog)  # added last, so outermost: refusals of the limits are logged too
     plain = app.openapi
     app.openapi = lambda: describe(plain())  # type: ignore[method-assign]

@@ -175,9 +175,9 @@ def serving(
 
 
 @contextmanager
-def hosting(app: FastAPI) -> Iterator[httpx.Client]:
+def hosting(app: FastAPI, port: int = 0) -> Iterator[httpx.Client]:
     """Run an application under uvicorn in a thread of this process, and yield a client of it."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None))
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:

@@ -1,50 +1,65 @@
-"""The OpenAPI pages, from files of our own: a closed network shows them too."""
+"""The pages for people: one to draw on, the operator's, and the OpenAPI pages, all from files of our own."""
 
-from pathlib import Path
+from typing import Annotated
 
-from fastapi import APIRouter, FastAPI
-from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
-from starlette.responses import HTMLResponse, RedirectResponse
+from fastapi import APIRouter, Depends, FastAPI, Request
+from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
-_PAGES = Path(__file__).parent.parent / "pages"
-_STATIC = "/static"
+from service.dependencies import get_ensemble
+from service.ensemble import Ensemble
+from service.html import PAGES, mebibytes, page, words
 
 router = APIRouter(include_in_schema=False)
+
+# What the scripts of a page say; its templates have all words.
+_HOME = ("home", "answer", "reasons", "steps", "models", "problems", "call")
+_DASHBOARD = ("dashboard", "models")
+
+
+class _Static(StaticFiles):
+    """Files that browsers ask about each time, so that a page never meets the scripts of another release."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
 
 
 def mount(app: FastAPI) -> None:
     """Add the pages and the files that they load."""
     app.include_router(router)
-    app.mount(_STATIC, StaticFiles(directory=_PAGES), name="static")
+    app.mount("/static", _Static(directory=PAGES), name="static")
 
 
 @router.get("/")
-async def home() -> RedirectResponse:
-    """The way in, for someone who opened the address in a browser."""
-    return RedirectResponse("docs")
+async def home(request: Request, ensemble: Annotated[Ensemble, Depends(get_ensemble)]) -> Response:
+    """Draw a digit, or give a picture of one, and see the vote; without scripts a form."""
+    most = ensemble.settings.max_bytes
+    return page(
+        "home",
+        request,
+        said={part: words()[part] for part in _HOME},
+        models=ensemble.settings.models,
+        max_bytes=most,
+        most=mebibytes(most),
+    )
+
+
+@router.get("/dashboard")
+async def dashboard(request: Request) -> Response:
+    """What the service is doing, for its operator; drawn from GET /metrics as it runs."""
+    return page("dashboard", request, said={part: words()[part] for part in _DASHBOARD})
 
 
 @router.get("/docs")
-async def docs() -> HTMLResponse:
+async def docs(request: Request) -> Response:
     """Swagger UI: every route, to be tried from the page."""
-    return get_swagger_ui_html(
-        openapi_url="openapi.json",
-        title="digitvote",
-        swagger_js_url=f".{_STATIC}/vendor/swagger-ui/swagger-ui-bundle.js",
-        swagger_css_url=f".{_STATIC}/vendor/swagger-ui/swagger-ui.css",
-        swagger_favicon_url=f".{_STATIC}/vendor/swagger-ui/favicon-32x32.png",
-        swagger_ui_parameters={"defaultModelsExpandDepth": 0},
-    )
+    return page("docs", request, policy={"style-src": "'self' 'unsafe-inline'"})  # it writes style attributes
 
 
 @router.get("/redoc")
-async def redoc() -> HTMLResponse:
+async def redoc(request: Request) -> Response:
     """ReDoc: the same document, to be read."""
-    return get_redoc_html(
-        openapi_url="openapi.json",
-        title="digitvote",
-        redoc_js_url=f".{_STATIC}/vendor/redoc/redoc.standalone.js",
-        redoc_favicon_url=f".{_STATIC}/vendor/swagger-ui/favicon-32x32.png",
-        with_google_fonts=False,
-    )
+    return page("redoc", request, policy={"style-src": "'self' 'unsafe-inline'"})  # styled-components write styles

@@ -1,0 +1,146 @@
+// The operator's page: reads /metrics every two seconds and draws what was gained since the last reading.
+
+import { columns, key, lines, rows, short } from "./charts.js";
+import { byId, el, fill, words } from "./dom.js";
+import { buckets, by, gained, mean, quantile, readMetrics, sum } from "./metrics.js";
+
+const EVERY = 2000; // milliseconds
+const KEPT = 150; // readings: five minutes
+const said = words.dashboard;
+const nameOf = (model) => words.models[model]?.name ?? model;
+const isAnswer = ({ route }) => route === "/predict" || route === "/read";
+const clock = (time) => time.toLocaleTimeString("en-GB");
+
+let first = null; // the reading that this page began with
+let before = null;
+let gone = null;
+const past = { requests: [], half: [], most: [], nearly: [], waiting: [], flight: [], batch: [] };
+
+async function turn() {
+  const { metrics, status } = await readMetrics();
+  const now = { metrics, at: new Date() };
+  if (!metrics) missing(status, now.at);
+  else {
+    gone = null;
+    if (before) keep(now, before);
+    first ??= now;
+    draw(now);
+    before = now;
+  }
+  setTimeout(turn, EVERY);
+}
+
+function missing(status, at) {
+  gone ??= at;
+  before = first = null;
+  byId("tiles").hidden = status !== 0 || !past.requests.length;
+  byId("tiles").classList.add("old");
+  byId("live").textContent = "";
+  const { title, detail } = status ? said.noMetrics : said.gone;
+  tell(title, fill(detail, { status, time: clock(gone) }));
+}
+
+function tell(title, detail) {
+  if (byId("trouble").textContent === title + detail) return;
+  byId("trouble").replaceChildren(el("h2", {}, title), el("p", {}, detail));
+}
+
+function keep(now, before) {
+  const seconds = (now.at - before.at) / 1000;
+  const took = buckets(now.metrics, before.metrics, "digitvote_request_seconds", isAnswer);
+  const ms = (share) => scaled(quantile(took, share));
+  add("requests", gained(now.metrics, before.metrics, "digitvote_requests_total", isOwn) / seconds);
+  add("half", ms(0.5));
+  add("most", ms(0.95));
+  add("nearly", ms(0.99));
+  add("waiting", sum(now.metrics, "digitvote_queue_depth"));
+  add("flight", sum(now.metrics, "digitvote_in_flight"));
+  add("batch", mean(now.metrics, before.metrics, "digitvote_batch_size"));
+}
+
+/** Whether requests of these labels are the service's own work: not this page's readings. */
+const isOwn = ({ route }) => route !== "/metrics";
+
+const scaled = (seconds) => (seconds === null ? null : seconds * 1000);
+
+function add(name, value) {
+  past[name].push(value);
+  if (past[name].length > KEPT) past[name].shift();
+}
+
+function draw({ metrics, at }) {
+  byId("trouble").replaceChildren();
+  byId("tiles").hidden = false;
+  byId("tiles").classList.remove("old");
+  byId("live").textContent = fill(said.live, { time: clock(at) });
+  const [state] = [...by(metrics, "digitvote_state", "state")].find(([, value]) => value === 1) ?? ["–"];
+  put("state", el("p", { class: `big ${state}` }, state), el("p", {}, `${short(sum(metrics, "digitvote_requests_total", isAnswer))} ${said.answers}`));
+  chart("requests", [[said.rate, "requests"]]);
+  chart("latency", [[said.half, "half"], [said.most, "most"], [said.nearly, "nearly"]]);
+  chart("queue", [[said.waiting, "waiting"], [said.flight, "flight"]]);
+  put("batches", key([[said.mean, mean(metrics, first.metrics, "digitvote_batch_size") ?? mean(metrics, null, "digitvote_batch_size")]]), histogram(metrics));
+  const labels = by(metrics, "digitvote_labels_total", "label");
+  const digits = [..."0123456789"].map((label) => [label, labels.get(label) ?? 0]);
+  const told = digits.map(([label, count]) => `${label}: ${count}`).join(", ");
+  put("labels", columns(digits, `${said.labels}: ${told}`));
+  put("stages", ...list(stages(metrics), 2));
+  put("trouble", ...list(troubles(metrics)));
+  put("models", models(metrics));
+}
+
+function chart(tile, series) {
+  const entries = series.map(([name, kept]) => [name, past[kept].at(-1) ?? null]);
+  const value = entries.map(([name, now]) => `${name} ${now === null ? "–" : short(now)}`).join(", ");
+  const label = fill(said.chart, { title: said[tile], minutes: (KEPT * EVERY) / 60000, value });
+  put(tile, key(entries), lines(series.map(([name, kept]) => ({ name, values: past[kept] })), KEPT, label));
+}
+
+function histogram(metrics) {
+  const counts = buckets(metrics, null, "digitvote_batch_size").map(([bound, count]) => [bound === Infinity ? "+" : `${bound}`, count]);
+  return columns(counts.length ? counts : [["", 0]], `${said.batches}: ${counts.map(([bound, count]) => `≤ ${bound}: ${count}`).join(", ")}`);
+}
+
+function stages(metrics) {
+  const loaded = [...by(metrics, "digitvote_inference_seconds_count", "model").keys()];
+  return [
+    [said.decode, mean(metrics, null, "digitvote_decode_seconds")],
+    [said.queued, mean(metrics, null, "digitvote_queue_seconds")],
+    ...loaded.map((model) => [fill(said.inference, { model: nameOf(model) }), mean(metrics, null, "digitvote_inference_seconds", { model })]),
+  ]
+    .filter(([, value]) => value !== null)
+    .map(([name, value]) => [name, value * 1000]);
+}
+
+function troubles(metrics) {
+  const rejected = [...by(metrics, "digitvote_rejections_total", "reason")].map(([reason, count]) => [fill(said.rejected, { reason }), count]);
+  const refused = [...by(metrics, "digitvote_refusals_total", "error")].map(([error, count]) => [fill(said.refused, { error }), count]);
+  const all = [[said.disagreements, sum(metrics, "digitvote_disagreements_total")], ...rejected, ...refused];
+  return all.filter(([, count]) => count).sort((one, other) => other[1] - one[1]).slice(0, 8);
+}
+
+const list = (entries, digits) => (entries.length ? [rows(entries, digits)] : [el("p", { class: "quiet" }, said.quiet)]);
+
+function models(metrics) {
+  const heads = [said.model, said.version, said.batchTime, said.file];
+  const loaded = (metrics.get("digitvote_model_info") ?? []).filter(({ value }) => value === 1);
+  return el(
+    "table",
+    {},
+    el("thead", {}, el("tr", {}, heads.map((head) => el("th", { scope: "col" }, head)))),
+    el(
+      "tbody",
+      {},
+      loaded.map(({ labels: { model, version, sha256 } }) => {
+        const time = mean(metrics, null, "digitvote_inference_seconds", { model, version });
+        const cells = [version, time === null ? "–" : (time * 1000).toFixed(2), el("code", {}, sha256.slice(0, 12))];
+        return el("tr", {}, el("th", { scope: "row" }, nameOf(model)), cells.map((cell) => el("td", {}, cell)));
+      }),
+    ),
+  );
+}
+
+function put(tile, ...nodes) {
+  byId(`tile-${tile}`).replaceChildren(...nodes);
+}
+
+turn();

@@ -1,0 +1,204 @@
+// The page: what is on the paper, kept with its past, is asked about as soon as it changes.
+
+import { number, prediction } from "./answer.js";
+import { ask, drop } from "./ask.js";
+import { showCall } from "./call.js";
+import { byId, el, fill, svg, words } from "./dom.js";
+import { Paper } from "./paper.js";
+
+const REST = 200; // milliseconds after a stroke: the next may be about to begin
+const EMPTY = { strokes: [], file: null };
+
+const most = Number(byId("call").dataset.most);
+const [sheet, shown, boxes] = [byId("sheet"), byId("picture"), byId("boxes")];
+const blank = [...byId("answer").childNodes];
+let state = EMPTY;
+const past = [];
+let timer = 0;
+
+const paper = new Paper(byId("paper"), begin, (stroke) => {
+  change({ strokes: [...paper.strokes, stroke], file: null }, REST);
+});
+
+/** A stroke begins: on new paper, where a picture lay. */
+function begin() {
+  clearTimeout(timer);
+  drop();
+  boxes.replaceChildren();
+  byId("hint").hidden = true;
+  if (state.file) show(EMPTY);
+}
+
+function change(next, rest = 0) {
+  past.push(state);
+  go(next, rest);
+}
+
+function go(next, rest = 0) {
+  state = next;
+  show(next);
+  clearTimeout(timer);
+  drop();
+  if (isEmpty(next)) return forget();
+  timer = setTimeout(question, rest);
+}
+
+const isEmpty = ({ strokes, file }) => !strokes.length && !file;
+
+/** Put a state on the paper. */
+function show({ strokes, file }) {
+  paper.strokes = strokes;
+  paper.draw();
+  boxes.replaceChildren();
+  byId("hint").hidden = !isEmpty({ strokes, file });
+  byId("undo").disabled = !past.length;
+  byId("clear").disabled = isEmpty({ strokes, file });
+  byId("unshown").hidden = true;
+  if (shown.src) URL.revokeObjectURL(shown.src);
+  shown.removeAttribute("src");
+  shown.hidden = !file;
+  if (file) shown.src = URL.createObjectURL(file);
+}
+
+shown.addEventListener("error", () => {
+  shown.hidden = true;
+  byId("unshown").hidden = !state.file;
+  byId("unshown").textContent = state.file?.name ?? "";
+});
+
+function forget() {
+  byId("answer").replaceChildren(...blank);
+  byId("answer").classList.remove("old");
+  byId("trouble").replaceChildren();
+  byId("said").textContent = "";
+  byId("call").hidden = true;
+}
+
+async function question() {
+  const asked = state;
+  byId("answer").classList.add("old");
+  const picture = asked.file ?? new File([await paper.png()], "digit.png", { type: "image/png" });
+  if (asked !== state) return;
+  ask(picture, most, {
+    answer: (route, answer) => told(picture, route, answer),
+    problem: (problem) => trouble(problem),
+    waiting: (problem, seconds) => trouble(problem, fill(words.problems.again, { seconds: Math.ceil(seconds) })),
+  });
+}
+
+function told(picture, route, answer) {
+  byId("trouble").replaceChildren();
+  byId("answer").classList.remove("old");
+  const found = route === "read" ? number(answer, (index) => mark(answer, index)) : prediction(answer);
+  byId("answer").replaceChildren(...found.node.filter(Boolean));
+  byId("said").textContent = found.sentence;
+  if (route === "read") found.show(Math.max(answer.digits.findIndex((digit) => !digit.accepted), 0));
+  else box([answer.seen.box], [answer.accepted ? "" : "doubt"]);
+  if (!byId("unshown").hidden) byId("unshown").textContent = words.home.unshown;
+  showCall(picture, route, answer);
+}
+
+function trouble(problem, again) {
+  const kept = byId("trouble").dataset.name === problem.name && byId("trouble").firstChild;
+  if (kept && again) return void (byId("trouble").lastChild.textContent = again);
+  byId("trouble").dataset.name = problem.name;
+  byId("trouble").replaceChildren(el("h3", {}, problem.title), el("p", {}, problem.detail), el("p", { class: "again", "aria-live": "off" }, again ?? ""));
+  if (again) return;
+  byId("answer").replaceChildren(...blank);
+  byId("answer").classList.remove("old");
+  byId("call").hidden = true;
+}
+
+/** The boxes of a number's digits and of what was left out, with the chosen one marked. */
+function mark(answer, chosen) {
+  const digits = answer.digits.map((digit, index) => (index === chosen ? "chosen" : digit.accepted ? "" : "doubt"));
+  const all = [...answer.digits, ...answer.skipped];
+  box(all.map((each) => each.box), [...digits, ...answer.skipped.map(() => "left")]);
+}
+
+/** Boxes over the picture, in its own pixels. */
+async function box(places, kinds) {
+  const on = state;
+  if (on.file) await shown.decode().catch(() => null);
+  if (on !== state || (on.file && shown.hidden)) return;
+  const [width, height] = on.file ? [shown.naturalWidth, shown.naturalHeight] : paper.size;
+  const margin = Math.min(width, height) / 60;
+  boxes.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  boxes.replaceChildren(
+    ...places.map(({ left, top, width, height }, index) =>
+      svg("rect", {
+        class: kinds[index],
+        x: left - margin,
+        y: top - margin,
+        width: width + 2 * margin,
+        height: height + 2 * margin,
+        rx: margin,
+      }),
+    ),
+  );
+}
+
+byId("undo").addEventListener("click", undo);
+byId("clear").addEventListener("click", clear);
+
+function undo() {
+  if (past.length) go(past.pop());
+}
+
+function clear() {
+  if (!isEmpty(state)) change(EMPTY);
+}
+
+document.addEventListener("keydown", (event) => {
+  const command = event.ctrlKey || event.metaKey;
+  if (command && event.key === "z") {
+    event.preventDefault();
+    undo();
+  } else if ((event.key === "Delete" || event.key === "Backspace") && event.target === byId("paper")) clear();
+});
+
+/** The first picture among files that were dropped, pasted or chosen; what is none is sent too: the service says so. */
+function take(files) {
+  const found = [...files].find((file) => file.type.startsWith("image/")) ?? files[0];
+  if (found) change({ strokes: [], file: found });
+}
+
+for (const id of ["choose", "photo"]) {
+  byId(id).addEventListener("change", (event) => {
+    take(event.target.files);
+    event.target.value = "";
+  });
+}
+document.addEventListener("paste", (event) => take(event.clipboardData.files));
+
+let within = 0;
+document.addEventListener("dragenter", (event) => {
+  if (!event.dataTransfer.types.includes("Files")) return;
+  within += 1;
+  sheet.classList.add("over");
+});
+document.addEventListener("dragleave", () => {
+  within = Math.max(within - 1, 0);
+  if (!within) sheet.classList.remove("over");
+});
+document.addEventListener("dragover", (event) => event.preventDefault());
+document.addEventListener("drop", (event) => {
+  event.preventDefault();
+  within = 0;
+  sheet.classList.remove("over");
+  take(event.dataTransfer.files);
+});
+
+for (const button of byId("examples").querySelectorAll("button")) {
+  button.addEventListener("click", async () => {
+    const name = button.dataset.file;
+    try {
+      const answer = await fetch(`static/examples/${name}`);
+      if (!answer.ok) throw new TypeError(answer.statusText);
+      const content = await answer.blob();
+      change({ strokes: [], file: new File([content], name, { type: content.type }) });
+    } catch {
+      trouble({ ...words.problems.example, name: "example" });
+    }
+  });
+}

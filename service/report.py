@@ -1,0 +1,140 @@
+"""What is known about each published version, as the page of the models shows it: read from its manifest and report."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from registry import store
+from registry.errors import ArtifactError
+from registry.manifest import Manifest
+
+_FOLDER = "report/"
+_SHOWN = 4  # versions of a model, the newest: older ones are named only
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A loss over epochs as points of an SVG's polyline in 300 by 100, on a log scale shared with its companion."""
+
+    training: str
+    validation: str
+    highest: float
+    lowest: float
+    epochs: int
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version: its manifest, its report's figures and pictures, or why it cannot be read."""
+
+    model: str
+    version: int
+    served: bool
+    manifest: Manifest | None = None
+    reason: str | None = None
+    size: int = 0
+    figures: dict[str, Any] = field(default_factory=dict)
+    pictures: tuple[str, ...] = ()
+    curve: Curve | None = None
+
+    @property
+    def created(self) -> float:
+        """When it was made, in seconds since 1970."""
+        return self.manifest.created.timestamp() if self.manifest else 0.0
+
+    @property
+    def wrong(self) -> int:
+        """How many test digits it misread."""
+        test = self.manifest.metrics.get("test") if self.manifest else None
+        return round((1 - test.accuracy) * test.examples) if test else 0
+
+
+def read_versions(root: Path, model: str, served: int | None) -> tuple[list[Version], list[int]]:
+    """The newest versions of a model, newest first, and the numbers of those left out; what is served is never."""
+    numbers = store.versions(root, model)[::-1]
+    shown = [number for place, number in enumerate(numbers) if place < _SHOWN or number == served]
+    versions = [_version(root, model, number, number == served) for number in shown]
+    return versions, [number for number in numbers if number not in shown]
+
+
+def vote_of(versions: Sequence[Version]) -> dict[str, Any] | None:
+    """How the vote did on the test digits as the newest of these versions that tells of one was published."""
+    told = [each for each in versions if "vote" in each.figures]
+    if not told:
+        return None
+    vote = max(told, key=lambda each: each.created).figures["vote"]
+    test = vote["test"][vote["default"]]
+    return {"models": vote["models"], "rule": vote["default"], **test}
+
+
+def picture_path(root: Path, model: str, version: int, name: str) -> Path | None:
+    """Where a picture of a version's report lies; None unless the version's manifest lists it."""
+    if version not in store.versions(root, model):
+        return None
+    try:
+        manifest = store.manifest(root, model, version)
+    except ArtifactError:
+        return None
+    return store.version_path(root, model, version) / _FOLDER / name if name in _pictures(manifest) else None
+
+
+def _version(root: Path, model: str, version: int, served: bool) -> Version:
+    folder = store.version_path(root, model, version)
+    try:
+        manifest = store.manifest(root, model, version)
+        size = (folder / store.MODEL_FILE).stat().st_size
+    except (ArtifactError, OSError) as error:
+        return Version(model, version, served, reason=str(error))
+    figures = _figures(folder / _FOLDER / "metrics.json")
+    return Version(
+        model,
+        version,
+        served,
+        manifest,
+        size=size,
+        figures=figures,
+        pictures=_pictures(manifest),
+        curve=_curve(figures.get("history", [])),
+    )
+
+
+def _pictures(manifest: Manifest) -> tuple[str, ...]:
+    listed = sorted(path.removeprefix(_FOLDER) for path in manifest.files if path.startswith(_FOLDER))
+    return tuple(name for name in listed if name.endswith(".png") and "/" not in name)
+
+
+def _figures(path: Path) -> dict[str, Any]:
+    """The figures of a report; none where it has none that can be read: the manifest alone is shown then."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _curve(history: Sequence[dict[str, float]]) -> Curve | None:
+    if len(history) < 2:
+        return None
+    training, validation = ([epoch[name] for epoch in history] for name in ("loss", "validation_loss"))
+    positive = [loss for loss in (*training, *validation) if loss > 0]
+    highest, lowest = max(positive), min(positive)
+    return Curve(
+        _points(training, highest, lowest),
+        _points(validation, highest, lowest),
+        highest,
+        lowest,
+        len(history),
+        history[-1]["validation_accuracy"],
+    )
+
+
+def _points(losses: Sequence[float], highest: float, lowest: float) -> str:
+    span = math.log(highest / lowest) or 1.0
+    return " ".join(
+        f"{300 * place / (len(losses) - 1):.1f},{100 * math.log(highest / max(loss, lowest)) / span:.1f}"
+        for place, loss in enumerate(losses)
+    )

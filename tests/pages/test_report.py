@@ -1,0 +1,114 @@
+"""The models' page and the operator's."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.support import ROOT
+
+SAMPLE = (ROOT / "tests" / "pages" / "metrics.txt").read_text()
+
+
+def test_the_report_shows_each_model(page: Page) -> None:
+    """Of each model the version that votes, its accuracy, curve, confusion matrix and worst mistakes are shown."""
+    page.goto("/report")
+    rows = page.locator(".overview tbody tr")
+    expect(rows).to_have_count(4)
+    expect(rows.nth(1)).to_contain_text("CNN")
+    expect(rows.nth(1)).to_contain_text("voting now")
+    expect(rows.nth(1)).to_contain_text("27 of 10,000")
+    expect(page.locator(".confusion")).to_have_count(3)
+    expect(page.locator(".curve")).to_have_count(4)
+    mistakes = page.get_by_role("img", name="Its worst mistakes: CNN, version 1")
+    mistakes.scroll_into_view_if_needed()
+    page.wait_for_function("image => image.complete && image.naturalWidth > 100", arg=mistakes.element_handle())
+
+
+def test_the_parser_reads_the_text_format(page: Page) -> None:
+    """Labels with quotes, breaks and braces, infinities and comments are read as Prometheus writes them."""
+    text = (
+        '# HELP a b\\n# TYPE a counter\na{x="1,\\"}\\n",y=""} 2.5\nb_bucket{le="+Inf"} 3\nc NaN\nd 1e-05 1700000000\n'
+    )
+    found = page.evaluate(
+        "async (text) => Object.fromEntries((await import('/static/scripts/metrics.js')).parse(text))", text
+    )
+    assert found["a"] == [{"labels": {"x": '1,"}\n', "y": ""}, "value": 2.5}]
+    assert found["b_bucket"] == [{"labels": {"le": "+Inf"}, "value": 3}]
+    assert found["c"][0]["value"] != found["c"][0]["value"]
+    assert found["d"] == [{"labels": {}, "value": 1e-05}]
+
+
+def test_quantiles_and_means_come_from_what_was_gained(page: Page) -> None:
+    """Between two readings of a histogram only what came in between counts; after a restart all of it."""
+    early = 'h_bucket{le="1"} 10\nh_bucket{le="2"} 10\nh_bucket{le="+Inf"} 10\nh_sum 5\nh_count 10\n'
+    late = 'h_bucket{le="1"} 10\nh_bucket{le="2"} 14\nh_bucket{le="+Inf"} 14\nh_sum 11\nh_count 14\n'
+    program = """async ([now, before]) => {
+      const { buckets, mean, parse, quantile } = await import('/static/scripts/metrics.js');
+      const [one, other] = [parse(now), parse(before)];
+      const gained = buckets(one, other, "h");
+      return [gained.map(([, count]) => count), quantile(gained, 0.5), mean(one, other, "h")];
+    }"""
+    assert page.evaluate(program, [late, early]) == [[0, 4, 0], 1.5, 1.5]
+    assert page.evaluate(program, [early, late]) == [[10, 0, 0], 0.5, 0.5]
+
+
+@pytest.fixture
+def readings(page: Page) -> list[str]:
+    """What GET /metrics answers on the page, the last for good."""
+    texts = [SAMPLE]
+    page.route("**/metrics", lambda route: route.fulfill(body=texts[0] if len(texts) == 1 else texts.pop(0)))
+    return texts
+
+
+def test_the_dashboard_draws_as_it_runs(page: Page, readings: list[str]) -> None:
+    """State, rates, latency, batches, queue, digits and models are drawn from one reading to the next."""
+    page.clock.install()
+    page.goto("/dashboard")
+    expect(page.locator("#tile-state .big")).to_have_text("ready")
+    expect(page.locator("#tile-models tbody tr")).to_have_count(4)
+    expect(page.locator("#tile-labels text").nth(7)).to_have_text("7")
+    expect(page.locator("#tile-trouble")).to_contain_text("refused: blank-picture")
+    more = re.sub(r'(digitvote_requests_total{.*"/predict".*"200"}) .*', r"\1 1000000", SAMPLE)
+    readings.append(more)
+    page.clock.run_for(2500)
+    expect(page.locator("#tile-requests path")).to_have_attribute("d", re.compile("^M"))
+    expect(page.locator("#tile-queue dd").first).to_have_text("0")
+
+
+def test_the_dashboard_says_what_is_missing(page: Page) -> None:
+    """A service without /metrics, and one that is gone, are told apart in words; what comes back is drawn again."""
+    answers = [404, 0, 200]
+
+    def answer(route: Route) -> None:
+        status = answers[0] if len(answers) == 1 else answers.pop(0)
+        if status == 0:
+            route.abort()
+        else:
+            route.fulfill(status=status, body=SAMPLE)
+
+    page.route("**/metrics", answer)
+    page.clock.install()
+    page.goto("/dashboard")
+    expect(page.locator("#trouble h2")).to_have_text("This service has no metrics")
+    page.clock.run_for(2500)
+    expect(page.locator("#trouble h2")).to_have_text("The service does not answer")
+    page.clock.run_for(2500)
+    expect(page.locator("#tile-state .big")).to_have_text("ready")
+    expect(page.locator("#trouble")).to_be_empty()
+
+
+def test_versions_stand_side_by_side(page: Page, release: Path) -> None:
+    """A version published beside the one that votes is shown beside it, newest first."""
+    second = release / "cnn" / "2"
+    shutil.copytree(release / "cnn" / "1", second)
+    manifest = second / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"version": 1,', '"version": 2,', 1))
+    try:
+        page.goto("/report")
+        heads = page.locator('section[aria-labelledby="cnn"] h3')
+        expect(heads).to_have_text(["version 2", re.compile("^version 1 voting now$")])
+    finally:
+        shutil.rmtree(second)

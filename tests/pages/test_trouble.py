@@ -1,0 +1,56 @@
+"""A service that is busy, loading or gone while the page is open."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, expect
+
+from service.app import create_app
+from service.settings import Settings
+from tests.pages.strokes import draw
+from tests.support import hosting, wait_until_loaded
+
+
+@contextmanager
+def opened(browser: Browser, url: str) -> Iterator[Page]:
+    """The start page in a window of its own."""
+    with browser.new_context(base_url=url, viewport={"width": 1280, "height": 900}) as context:
+        page = context.new_page()
+        page.goto("/")
+        yield page
+
+
+def test_a_busy_service_is_asked_again(browser: Browser, release: Path) -> None:
+    """While another's upload takes the only place, the page says busy and tries again; once that ends it answers."""
+    with hosting(create_app(Settings(artifacts=release, queue=1))) as client:
+        wait_until_loaded(client)
+        place = (client.base_url.host, client.base_url.port or 0)
+        with opened(browser, str(client.base_url)) as page:
+            with socket.create_connection(place) as stalled:
+                stalled.sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 500\r\n")
+                stalled.sendall(b"Content-Type: multipart/form-data; boundary=x\r\n\r\n--x")
+                draw(page, 7)
+                expect(page.locator("#trouble h3")).to_have_text("Too many requests at once")
+                expect(page.locator("#trouble .again")).to_contain_text("Trying again in")
+            expect(page.locator(".verdict h3")).to_have_text("The digit is 7")
+            expect(page.locator("#trouble")).to_be_empty()
+
+
+def test_a_service_that_is_gone_comes_back_by_itself(browser: Browser, release: Path) -> None:
+    """With the service stopped under it the page says so and keeps the drawing; it is read once the service is back."""
+    with hosting(create_app(Settings(artifacts=release))) as client:
+        wait_until_loaded(client)
+        url, port = str(client.base_url), client.base_url.port or 0
+        context = opened(browser, url)
+        page = context.__enter__()
+        draw(page, 3)
+        expect(page.locator(".verdict h3")).to_have_text("The digit is 3")
+    page.locator("#clear").click()
+    draw(page, 5)
+    expect(page.locator("#trouble h3")).to_have_text("The service does not answer")
+    with hosting(create_app(Settings(artifacts=release)), port):
+        expect(page.locator(".verdict h3")).to_have_text("The digit is 5")
+        expect(page.locator("#trouble")).to_be_empty()
+        context.__exit__(None, None, None)

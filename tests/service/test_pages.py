@@ -1,0 +1,146 @@
+"""The pages as they are answered: what they load and may load, and which pictures of reports are given out."""
+
+import re
+import socket
+from pathlib import Path
+from typing import get_args
+
+import httpx
+import pytest
+
+from registry import store
+from service.app import create_app
+from service.html import words
+from service.imaging.steps import Step
+from service.settings import Settings
+from service.vote import Reason
+from tests.support import ROOT, Linear, drawing, encoded, hosting, publish_model, publish_three, wait_until_loaded
+
+PAGES = ("/", "/report", "/dashboard", "/docs", "/redoc")
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_loads_from_this_host_alone(client: httpx.Client, path: str) -> None:
+    """Every file that a page names is served, none by another host, and no script stands in the page itself."""
+    answer = client.get(path)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    files = re.findall(r'(?:src|href)="([^"#]+)"', answer.text)
+    assert len(files) >= 2
+    for file in files:
+        assert client.get(httpx.URL(f"{client.base_url}{path}").join(file)).status_code == 200, file
+    assert "https://" not in answer.text
+    assert not re.findall(r"<script(?![^>]*(?:src=|application/json))", answer.text)
+    assert " style=" not in answer.text
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_says_what_it_may_load(client: httpx.Client, path: str) -> None:
+    """The policy takes nothing from elsewhere, and scripts only from files."""
+    headers = client.get(path).headers
+    policy = dict(rule.split(" ", 1) for rule in headers["content-security-policy"].split("; "))
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == policy["connect-src"] == policy["form-action"] == "'self'"
+    assert ("'unsafe-inline'" in policy["style-src"]) == (path in ("/docs", "/redoc"))
+    assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_browser_asks_for_each_file_again(client: httpx.Client) -> None:
+    """Files are revalidated, so that no page meets the scripts of another release, and come only where they changed."""
+    answer = client.get("/static/style.css")
+    assert answer.headers["cache-control"] == "no-cache"
+    again = client.get("/static/style.css", headers={"If-None-Match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_problems_are_pages_for_browsers_alone(client: httpx.Client) -> None:
+    """Whoever asks for HTML gets a problem's words as a page with its status; programs get JSON as ever."""
+    page = client.get("/far/from/here", headers={"Accept": "text/html,*/*;q=0.8"})
+    assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "There is no such page" in page.text
+    assert page.headers["x-request-id"] in page.text
+    assert 'href="../../static/style.css"' in page.text
+    assert client.get("/far/from/here").json()["title"] == "There is no such page"
+    large = client.post("/", files={"file": b"x" * (2**20 + 1)}, headers={"Accept": "text/html"})
+    assert large.status_code == 413
+    assert "At most 1 MiB are taken" in large.text
+    wrong = client.get("/predict", headers={"Accept": "text/html"})
+    assert (wrong.status_code, wrong.headers["allow"]) == (405, "POST")
+
+
+def test_the_plain_form_is_answered_with_the_vote(client: httpx.Client) -> None:
+    """POST / shows the label that /predict gives to the same picture, and all three votes."""
+    content = encoded(drawing(3))
+    label = client.post("/predict", files={"file": content}).json()["label"]
+    page = client.post("/", files={"file": ("a.png", content)}).text
+    assert f'aria-hidden="true">{label}</p>' in page
+    assert page.count('class="bars"') == 3
+
+
+def test_a_body_that_does_not_come_is_cut_off_here_too(artifacts: Path) -> None:
+    """The plain form has the same seconds for its body as every upload."""
+    with hosting(create_app(Settings(artifacts=artifacts, body_seconds=0.2))) as client:
+        wait_until_loaded(client)
+        with socket.create_connection((client.base_url.host, client.base_url.port or 0)) as stalled:
+            stalled.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 500\r\n")
+            stalled.sendall(b"Content-Type: multipart/form-data; boundary=x\r\n\r\n--x")
+            assert stalled.recv(65536).startswith(b"HTTP/1.1 408")
+
+
+def test_only_pictures_that_a_manifest_lists_are_given_out() -> None:
+    """A picture of a report is served; a path out of it, what is no picture and what is not listed are not."""
+    release = ROOT / "artifacts"
+    with hosting(create_app(Settings(artifacts=release))) as client:
+        wait_until_loaded(client)
+        given = client.get("/report/cnn/1/mistakes.png")
+        assert (given.status_code, given.headers["content-type"]) == (200, "image/png")
+        listed = set(store.manifest(release, "cnn", 1).files)
+        assert "report/metrics.json" in listed
+        for path in (
+            "cnn/1/metrics.json",
+            "cnn/1/model.pt",
+            "cnn/1/..%2Fmodel.pt",
+            "cnn/1/%2E%2E%2Fmanifest.json",
+            "..%2Fartifacts%2Fcnn/1/mistakes.png",
+            "cnn/99/mistakes.png",
+            "cnn/0/mistakes.png",
+            "cnn/1/refused.png",
+            "nobody/1/mistakes.png",
+        ):
+            assert client.get(f"/report/{path}").status_code == 404, path
+        assert client.get("/report/cnn/first/mistakes.png").status_code == 400
+
+
+def test_a_report_without_figures_or_with_a_broken_version_is_a_page_still(tmp_path: Path) -> None:
+    """A version with a manifest alone is shown by it, one that cannot be read with why; that there is none is said."""
+    publish_three(tmp_path)
+    publish_model(tmp_path, "cnn", Linear(5))
+    (tmp_path / "cnn" / "2" / "manifest.json").write_text("{}")
+    with hosting(create_app(Settings(artifacts=tmp_path))) as client:
+        wait_until_loaded(client)
+        page = client.get("/report").text
+        assert "Version 2 cannot be read" in page
+        assert page.count("voting now") >= 2
+    with hosting(create_app(Settings(artifacts=tmp_path / "nothing"))) as client:
+        wait_until_loaded(client)
+        assert "No version of any model was found" in client.get("/report").text
+
+
+def test_every_word_of_the_pages_is_used() -> None:
+    """No text of words.json is left over: each name stands in a template or a script."""
+    pages = ROOT / "service" / "pages"
+    sources = [
+        *(pages / "templates").iterdir(),
+        *(pages / "scripts").iterdir(),
+        ROOT / "service" / "routes" / "form.py",
+    ]
+    text = "\n".join(path.read_text() for path in sources)
+    for part in ("site", "home", "answer", "problems", "call", "report", "dashboard"):
+        for name in words()[part]:
+            assert re.search(rf"\b{name}\b", text), f"{part}.{name}"
+
+
+def test_the_words_are_those_of_the_service() -> None:
+    """Each step and each reason that the service names has words on the page."""
+    assert set(get_args(Step)) <= set(words()["steps"])
+    assert set(get_args(Reason)) <= set(words()["reasons"])
