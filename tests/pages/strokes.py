@@ -44,6 +44,7 @@ def draw(page: Page, digit: int, middle: float = 0.5, scale: float = 1.0) -> Non
 
 def draw_strokes(page: Page, strokes: list[list[Point]], middle: float = 0.5, scale: float = 1.0) -> None:
     """Draw any strokes with the mouse, as `draw` does."""
+    page.locator("#paper").scroll_into_view_if_needed()
     box = page.locator("#paper").bounding_box()
     assert box is not None
     side = box["height"] * scale
