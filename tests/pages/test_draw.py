@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.pages.strokes import STROKES, draw
+from tests.pages.strokes import SPLIT, STROKES, draw, draw_strokes
 
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
 
@@ -35,6 +35,17 @@ def test_what_the_models_saw_is_shown(page: Page) -> None:
     expect(page.locator(".seen li").last).to_have_text("centred")
     expect(page.locator(".bars").first).to_have_attribute("aria-label", re.compile(r"^MLP votes 7, .* sure; next is"))
     expect(page.locator("#boxes rect")).to_have_count(1)
+
+
+def test_a_split_is_told(page: Page) -> None:
+    """Of a digit that the models read differently the page says who is for which."""
+    draw_strokes(page, SPLIT)
+    verdict(page, 9)
+    labels = page.locator(".vote .said b").all_inner_texts()
+    assert sorted(labels) == ["4", "9", "9"]
+    other = ("MLP", "CNN", "LeNet-5")[labels.index("4")]
+    expect(page.locator(".verdict")).to_contain_text(f"2 of 3 models say 9; {other} says 4.")
+    expect(page.locator(".vote.other strong")).to_have_text([other])
 
 
 def test_strokes_are_undone_and_cleared(page: Page) -> None:

@@ -95,8 +95,10 @@ function chart(tile, series) {
   put(tile, key(entries), lines(series.map(([name, kept]) => ({ name, values: past[kept] })), KEPT, label));
 }
 
+/** Batches by their size, up to the largest that there was. */
 function histogram(metrics) {
-  const counts = buckets(metrics, null, "digitvote_batch_size").map(([bound, count]) => [bound === Infinity ? "+" : `${bound}`, count]);
+  const all = buckets(metrics, null, "digitvote_batch_size").map(([bound, count]) => [bound === Infinity ? "+" : `${bound}`, count]);
+  const counts = all.slice(0, Math.max(all.findLastIndex(([, count]) => count) + 1, 5));
   return columns(counts.length ? counts : [["", 0]], `${said.batches}: ${counts.map(([bound, count]) => `≤ ${bound}: ${count}`).join(", ")}`);
 }
 
@@ -121,7 +123,7 @@ function troubles(metrics) {
 const list = (entries, digits) => (entries.length ? [rows(entries, digits)] : [el("p", { class: "quiet" }, said.quiet)]);
 
 function models(metrics) {
-  const heads = [said.model, said.version, said.batchTime, said.file];
+  const heads = [said.model, said.version, said.file];
   const loaded = (metrics.get("digitvote_model_info") ?? []).filter(({ value }) => value === 1);
   return el(
     "table",
@@ -130,11 +132,15 @@ function models(metrics) {
     el(
       "tbody",
       {},
-      loaded.map(({ labels: { model, version, sha256 } }) => {
-        const time = mean(metrics, null, "digitvote_inference_seconds", { model, version });
-        const cells = [version, time === null ? "–" : (time * 1000).toFixed(2), el("code", {}, sha256.slice(0, 12))];
-        return el("tr", {}, el("th", { scope: "row" }, nameOf(model)), cells.map((cell) => el("td", {}, cell)));
-      }),
+      loaded.map(({ labels: { model, version, sha256 } }) =>
+        el(
+          "tr",
+          {},
+          el("th", { scope: "row" }, nameOf(model)),
+          el("td", {}, version),
+          el("td", {}, el("code", {}, sha256.slice(0, 12))),
+        ),
+      ),
     ),
   );
 }
