@@ -27,7 +27,7 @@ async def answer(request: Request, ensemble: Annotated[Ensemble, Depends(get_ens
             content = await request.body()
     except TimeoutError as error:
         raise SlowBody from error
-    one = json.loads((await predict(_again(request, content))).body)
+    one = json.loads(bytes((await predict(_again(request, content))).body))
     several = any(warning.startswith("several shapes") for warning in one["warnings"])
     number = None if one["accepted"] and not several else await read(_again(request, content), ensemble, explain=True)
     told = _digit(one)

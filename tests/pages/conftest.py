@@ -8,7 +8,10 @@ from playwright.sync_api import Browser, BrowserContext, Error, Page, expect, sy
 
 from service.app import create_app
 from service.settings import Settings
+from tests.journeys.conftest import release
 from tests.support import ROOT, hosting, wait_until_loaded
+
+__all__ = ["release"]  # the same fixture as the journeys', with a folder of its own
 
 os.environ.setdefault("PLAYWRIGHT_BROWSERS_PATH", str(ROOT / ".venv" / "browsers"))  # where make installs one
 expect.set_options(timeout=20_000)  # of a busy machine; a page that is right does not wait for it
@@ -25,15 +28,6 @@ def browser() -> Iterator[Browser]:
             pytest.skip(f"there is no browser to test the pages in: {error.message.splitlines()[0]}")
         yield running
         running.close()
-
-
-@pytest.fixture(scope="package")
-def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The committed versions, without what was published beside them since."""
-    folder = tmp_path_factory.mktemp("release")
-    for version in (ROOT / "artifacts").glob("*/1"):
-        shutil.copytree(version, folder / version.parent.name / "1")
-    return folder
 
 
 @pytest.fixture(scope="package")

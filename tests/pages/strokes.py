@@ -56,5 +56,5 @@ def draw_strokes(page: Page, strokes: list[list[Point]], middle: float = 0.5, sc
         page.mouse.move(*points[0])
         page.mouse.down()
         for point in points[1:]:
-            page.mouse.move(*point, steps=2)
+            page.mouse.move(*point)
         page.mouse.up()
