@@ -65,14 +65,16 @@ class Member:
 
 
 class _Bounded(BytesIO):
-    """An archive's bytes, of which no more is given at once than a list of so many members needs.
+    """An archive's bytes; while it is `listing`, no more is given at once than a list of so many members needs.
 
     zipfile makes an object of each member at once, however many the list holds.
     """
 
+    listing = True
+
     def read(self, size: int | None = -1, /) -> bytes:
         """As BytesIO's; raises TooManyPictures if more is asked for."""
-        if size is not None and size > _DIRECTORY:
+        if self.listing and size is not None and size > _DIRECTORY:
             raise TooManyPictures("The archive lists more members than pictures are taken. Pack 256 at most in each.")
         return super().read(size)
 
@@ -96,12 +98,14 @@ def unpack(content: bytes, max_bytes: int, most_bytes: int) -> list[Member]:
         BodyTooLarge: if they are too large together.
         NoFile: if there is none.
     """
+    source = _Bounded(content)
     try:
-        archive = ZipFile(_Bounded(content))
+        archive = ZipFile(source)
     except TooManyPictures:
         raise
     except Exception as error:  # as above, now of a damaged list of members
         raise BrokenArchive from error
+    source.listing = False  # members are bounded by their own sizes
     found = [info for info in archive.infolist() if not (info.is_dir() or _is_hidden(info.filename))]
     if len(found) > MOST:
         raise TooManyPictures(f"The archive holds {len(found)} files. {TooManyPictures.default}")

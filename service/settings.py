@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     decoders: int = Field(2, ge=1, le=64, description="threads that decode pictures, shared among the workers")
     max_batch: int = Field(64, ge=1, le=4096, description="pictures in one batch at most")
     queue: int = Field(256, ge=1, le=100_000, description="requests in flight in a worker at most; others get 503")
-    wait_ms: int = Field(100, ge=0, description="expected wait beyond which, with a batch at hand, others get 503")
+    wait_ms: int = Field(60, ge=0, description="milliseconds to be waited, beyond which, past one batch, comes 503")
     max_bytes: int = Field(10 * 2**20, ge=1024, le=2**30, description="bytes of a request's body at most")
     batches: int = Field(8, ge=1, le=1000, description="requests of many pictures in flight at most; beyond: 503")
     batch_bytes: int = Field(64 * 2**20, ge=1024, le=2**30, description="bytes of many pictures' body, also unpacked")

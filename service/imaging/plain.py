@@ -11,6 +11,7 @@ _LONGEST = 4096  # bytes
 _SIGNATURE = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 _GRAY = bytes([8, 0, 0, 0, 0])  # eight bits, gray, deflated, filtered, not interlaced
 _END = b"\0\0\0\0IEND\xaeB`\x82"
+_FILTERS = 4  # the last of PNG's five, from 0
 _DATA = 41  # where its only chunk of data begins, behind the header's 33 bytes and its own 8
 
 
@@ -29,7 +30,7 @@ def read_plain(content: bytes, max_pixels: int) -> NDArray[np.uint8] | None:
     end = _DATA + int.from_bytes(content[33:37])
     if content[37:_DATA] != b"IDAT" or content[end + 4 :] != _END:
         return None
-    if not _unharmed(content, 12, 29) or not _unharmed(content, 37, end):
+    if not _unharmed(content, 12, 29) or not _unharmed(content, 37, end) or not _is_whole(content, end):
         return None
     pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.dtype != np.uint8 or pixels.ndim != 2:
@@ -39,6 +40,17 @@ def read_plain(content: bytes, max_pixels: int) -> NDArray[np.uint8] | None:
 
 def _pixels(content: bytes) -> int:
     return int.from_bytes(content[16:20]) * int.from_bytes(content[20:24])
+
+
+def _is_whole(content: bytes, end: int) -> bool:
+    """Whether the data are the rows that the header says, each of a known filter: of others libpng would print."""
+    width, height = int.from_bytes(content[16:20]), int.from_bytes(content[20:24])
+    inflater = zlib.decompressobj()
+    try:
+        data = inflater.decompress(content[_DATA:end], (width + 1) * height + 1)
+    except zlib.error:
+        return False
+    return inflater.eof and len(data) == (width + 1) * height and max(data[:: width + 1], default=9) <= _FILTERS
 
 
 def _unharmed(content: bytes, start: int, end: int) -> bool:

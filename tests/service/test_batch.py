@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
@@ -244,6 +245,18 @@ def test_an_archive_that_cannot_be_taken_is_a_problem(roomy: httpx.Client, case:
     answer = sent(roomy, archive)
     assert (answer.status_code, answer.headers["content-type"]) == (status, MEDIA_TYPE)
     assert answer.json()["type"] == f"urn:digitvote:{name}"
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_pictures_of_several_megabytes_are_taken_out_of_an_archive(roomy: httpx.Client, method: int) -> None:
+    """A member that stays large however it is packed is read as it is when it is sent alone."""
+    noisy = np.random.default_rng(0).integers(0, 40, (1500, 1500, 3), dtype=np.uint8)
+    noisy[300:1200, 650:850] = 255
+    content = encoded(Image.fromarray(noisy))
+    assert len(packed({"large.png": content}, method)) > 3 * 2**20
+    (answer,) = sent(roomy, packed({"large.png": content}, method)).json()["answers"]
+    alone = roomy.post("/predict", files={"file": content}).json()
+    assert alike(answer["prediction"], alone)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)

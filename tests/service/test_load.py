@@ -23,29 +23,47 @@ class Clock:
         return self.now
 
 
-def test_the_wait_is_what_is_at_hand_at_the_rate_of_late() -> None:
-    """With 50 answers in the last half second, 20 requests at hand let one more wait a fifth of a second."""
-    clock = Clock()
+def burst(clock: Clock, begun: int, ended: int, seconds: float) -> Load:
+    """What is at hand once so many requests came at once and some of them were answered by and by."""
     load = Load(clock)
-    assert load.wait() == 0
-    for _ in range(70):
+    for _ in range(begun):
+        load.begin()
+    for _ in range(ended):
+        clock.now += seconds / ended
+        load.end()
+    return load
+
+
+def test_the_wait_is_what_is_at_hand_at_the_rate_of_late() -> None:
+    """Where 100 a second are answered, 20 requests at hand let one more wait a fifth of a second."""
+    load = burst(Clock(), 120, 100, 1.0)
+    assert load.at_hand == 20
+    assert load.wait() == pytest.approx(0.2, rel=0.05)
+
+
+def test_a_burst_after_a_pause_is_judged_by_itself() -> None:
+    """What was answered at leisure says nothing: the rate is counted from when the worker was last idle."""
+    clock = Clock()
+    assert Load(clock).wait() == 0
+    load = burst(clock, 1, 1, 0.1)
+    clock.now += 0.1
+    for _ in range(100):
         load.begin()
     for _ in range(50):
+        clock.now += 0.001
         load.end()
-    assert load.at_hand == 20
-    assert load.wait() == pytest.approx(0.2)
+    assert load.wait() == pytest.approx(0.05)
 
 
-def test_what_was_answered_long_ago_is_forgotten() -> None:
-    """After a pause nothing is known of the rate, and nobody is expected to wait."""
+def test_a_worker_that_answers_nothing_keeps_ever_longer_waiting() -> None:
+    """With nothing answered the expected wait grows, so that a stalled worker takes nothing more."""
     clock = Clock()
-    load = Load(clock)
-    load.begin()
-    load.begin()
-    load.end()
-    assert load.wait() > 0
-    clock.now += 1
-    assert load.wait() == 0
+    load = burst(clock, 80, 1, 0.01)
+    waits = []
+    for _ in range(3):
+        clock.now += 0.2
+        waits.append(load.wait())
+    assert 1 < waits[0] < waits[1] < waits[2]
 
 
 @pytest.fixture
@@ -56,7 +74,7 @@ def client(artifacts: Path) -> Iterator[httpx.Client]:
         yield client
 
 
-def test_beyond_the_wait_requests_are_refused_at_once(client: httpx.Client) -> None:
+def test_beyond_the_wait_requests_are_refused(client: httpx.Client) -> None:
     """Some of 200 at once get 503 with Retry-After and the rest their answer; afterwards all is as before."""
     started = threading.Barrier(20)
 
