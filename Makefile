@@ -20,7 +20,8 @@ help: ## list the targets
 
 install: .venv/serve.installed .venv/train.installed .venv/tune.installed ## install the service and the trainer into .venv
 
-serve: .venv/$(if $(filter onnx,$(ENGINE)),onnx,serve).installed ## serve ARTIFACTS on HOST:PORT by ENGINE (torch or onnx)
+EXTRA = $(if $(filter onnx,$(ENGINE)),onnx,$(if $(filter torch,$(ENGINE)),serve,$(error ENGINE is '$(ENGINE)': take torch or onnx)))
+serve: .venv/$(EXTRA).installed ## serve ARTIFACTS on HOST:PORT by ENGINE (torch or onnx)
 	@DIGITVOTE_ENGINE='$(ENGINE)' DIGITVOTE_HOST='$(HOST)' DIGITVOTE_PORT='$(PORT)' DIGITVOTE_ARTIFACTS='$(ARTIFACTS)' exec $(BIN)/python -m service
 
 train: .venv/train.installed .venv/tune.installed ## train all models by RECIPE (quick or release) and publish them in ARTIFACTS

@@ -26,4 +26,7 @@ for command in (show, train, gate, evaluate, compare, reproduce, onnx, tune, mod
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a container that is stopped ends as by Ctrl-C
-    app(prog_name="python -m trainer")
+    try:
+        app(prog_name="python -m trainer")
+    except ModuleNotFoundError as error:  # after `make serve` alone
+        raise SystemExit(f"{error.name} is not installed: `make install` brings what the trainer needs") from None

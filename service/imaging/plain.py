@@ -25,7 +25,7 @@ def read_plain(content: bytes, max_pixels: int) -> NDArray[np.uint8] | None:
 
     Whatever else there is, a turn, a transparent gray, a second frame, stands in a chunk of its own.
     """
-    if not is_small(content) or _pixels(content) > max_pixels or content[24:29] != _GRAY:
+    if not is_small(content) or not 0 < _pixels(content) <= max_pixels or content[24:29] != _GRAY:
         return None
     end = _DATA + int.from_bytes(content[33:37])
     if content[37:_DATA] != b"IDAT" or content[end + 4 :] != _END:

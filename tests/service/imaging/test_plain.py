@@ -62,6 +62,15 @@ def test_the_limit_on_pixels_holds_for_small_ones_too() -> None:
         decode(PNG, 783)
 
 
+def test_a_picture_of_no_width_is_left_to_pillow(capfd: pytest.CaptureFixture[str]) -> None:
+    """A header of 0 x 0 pixels is broken, and libpng is not asked, which would print that."""
+    header = b"IHDR" + bytes(8) + PNG[24:29]
+    data = b"IDAT" + zlib.compress(b"")
+    chunks = b"".join(len(one[4:]).to_bytes(4) + one + zlib.crc32(one).to_bytes(4) for one in (header, data))
+    assert read_plain(PNG[:8] + chunks + PNG[-12:], LIMIT) is None
+    assert not capfd.readouterr().err
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32))
 def test_a_damaged_file_is_no_picture_by_the_short_way_alone(seed: int, capfd: pytest.CaptureFixture[str]) -> None:
