@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
+VARY = {"Vary": "Accept"}  # for caches, of whatever is written otherwise where the request's Accept is another
 _PROBLEM = "#/components/schemas/Problem"
 
 
@@ -148,7 +149,8 @@ def problem(error: ServiceError, request_id: str, headers: Mapping[str, str] | N
     """The answer that an error gives."""
     body = told(error, request_id)
     retry = {"Retry-After": str(RETRY_AFTER_SECONDS)} if error.status == HTTPStatus.SERVICE_UNAVAILABLE else {}
-    return JSONResponse(body.model_dump(), error.status, headers={**retry, **(headers or {})}, media_type=MEDIA_TYPE)
+    given = {**VARY, **retry, **(headers or {})}
+    return JSONResponse(body.model_dump(), error.status, headers=given, media_type=MEDIA_TYPE)
 
 
 def responses(*errors: type[ServiceError]) -> dict[int | str, dict[str, Any]]:

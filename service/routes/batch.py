@@ -10,13 +10,14 @@ import structlog
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import StreamingResponse
 
+from service import metrics
 from service.archive import MOST
 from service.dependencies import get_ensemble, get_lane
 from service.ensemble import Ensemble
-from service.errors import BrokenArchive, ServiceError, TooManyPictures, responses, told
+from service.errors import VARY, BrokenArchive, ServiceError, TooManyPictures, responses, told
 from service.lane import Lane
 from service.routes.parts import UPLOAD_ERRORS
-from service.routes.predict import answer_of
+from service.routes.predict import answer_of, count
 from service.schemas import BatchPrediction
 from service.upload import FIELD
 from service.uploads import ARCHIVES, Upload, read_uploads
@@ -71,8 +72,8 @@ async def predict_batch(
     uploads = await read_uploads(request, settings.body_seconds, settings.max_bytes, settings.batch_bytes)
     answers = _answers(uploads, ensemble, lane, request)
     if LINES in request.headers.get("accept", ""):
-        return StreamingResponse(_lines(answers), media_type=LINES)
-    return StreamingResponse(_whole(answers), media_type="application/json")
+        return StreamingResponse(_lines(answers), headers=VARY, media_type=LINES)
+    return StreamingResponse(_whole(answers), headers=VARY, media_type="application/json")
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,9 @@ async def _answers(uploads: list[Upload], ensemble: Ensemble, lane: Lane, reques
         index, upload = item
         try:
             seen, decoded = await lane.read(upload.content)
+            metrics.decoded(decoded)
             prediction = answer_of(seen, await lane.vote(seen.picture), ensemble, decoded, identity)
+            count(prediction)
             return _written(index, upload, prediction=prediction)
         except ServiceError as error:
             wrong = error

@@ -1,7 +1,6 @@
 """POST /: the plain form of browsers without scripts, answered with a page."""
 
 import asyncio
-import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -12,8 +11,7 @@ from service.dependencies import get_ensemble
 from service.ensemble import Ensemble
 from service.errors import SlowBody
 from service.html import mebibytes, page, words
-from service.routes.predict import predict
-from service.routes.read import read
+from service.routes import predict, read
 from service.schemas import NumberPrediction
 
 router = APIRouter(include_in_schema=False)
@@ -27,22 +25,27 @@ async def answer(request: Request, ensemble: Annotated[Ensemble, Depends(get_ens
             content = await request.body()
     except TimeoutError as error:
         raise SlowBody from error
-    one = json.loads(bytes((await predict(_again(request, content))).body))
+    one = await predict.vote_on(_again(request, content), explain=True)
     several = any(warning.startswith("several shapes") for warning in one["warnings"])
-    number = None if one["accepted"] and not several else await read(_again(request, content), ensemble, explain=True)
-    told = _digit(one)
-    if number and len(number.digits) > 1 and (number.accepted or one["reason"] == "more than one digit"):
-        told = _number(number)
+    told: dict[str, Any] | None = None
+    if several or not one["accepted"]:
+        numbers, number = await read.numbers_on(_again(request, content), ensemble, explain=True)
+        if len(number.digits) > 1 and (number.accepted or one["reason"] == "more than one digit"):
+            read.count(numbers)
+            told = _number(number)
+    if told is None:
+        predict.count(one)
+        told = _digit(one)
     return page("answer", request, most=mebibytes(ensemble.settings.max_bytes), **told)
 
 
 def _again(request: Request, content: bytes) -> Request:
-    """The request as another route is to meet it: to be explained, with its body whole."""
+    """The request as another route is to meet it, with its body whole."""
 
     async def receive() -> Message:
         return {"type": "http.request", "body": content}
 
-    return Request({**request.scope, "query_string": b"explain=true"}, receive)
+    return Request(request.scope, receive)
 
 
 def _digit(answer: dict[str, Any]) -> dict[str, Any]:

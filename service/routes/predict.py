@@ -45,13 +45,20 @@ async def predict(request: Request) -> Response:
     light on dark, any size: the digit is found, fitted and centred before the models see it. With `explain=true` the
     answer holds that too.
     """
+    answer = await vote_on(request, explain=_explain(request))
+    count(answer)
+    return Response(orjson.dumps(answer), media_type="application/json")
+
+
+async def vote_on(request: Request, *, explain: bool) -> dict[str, Any]:
+    """The answer to an upload, which is not counted yet: who sends it counts it."""
     ensemble: Ensemble = request.app.state.ensemble
-    explain = _explain(request)
     ensemble.check()
     content = await read_upload(request, ensemble.settings.body_seconds)
     started = time.perf_counter()
     seen = await ensemble.read(content)
     decoded = time.perf_counter() - started
+    metrics.decoded(decoded)
     counted = await ensemble.vote(seen.picture)
     answer = answer_of(seen, counted, ensemble, decoded, request.state.request_id)
     if explain:
@@ -59,15 +66,13 @@ async def predict(request: Request) -> Response:
     request.state.log.update(
         label=answer["label"], confidence=answer["confidence"], batch_size=counted.batch_size, bytes=len(content)
     )
-    return Response(orjson.dumps(answer), media_type="application/json")
+    return answer
 
 
 def answer_of(seen: Seen, counted: Counted, ensemble: Ensemble, decoded: float, request_id: str) -> dict[str, Any]:
     """What `Prediction` describes, ready for orjson: pydantic would take longer than all else that is done for it."""
     outcome, settings = counted.outcome, ensemble.settings
     reason = outcome.reason if seen.alone or settings.reject == "off" else "more than one digit"
-    metrics.decoded(decoded)
-    metrics.answered(outcome.label, outcome.agreement, reason)
     return {
         "label": outcome.label,
         "confidence": outcome.confidence,
@@ -87,6 +92,11 @@ def answer_of(seen: Seen, counted: Counted, ensemble: Ensemble, decoded: float, 
             "device": str(ensemble.device),
         },
     }
+
+
+def count(answer: dict[str, Any]) -> None:
+    """Count an answer that is sent."""
+    metrics.answered(answer["label"], answer["agreement"], answer["reason"])
 
 
 def _explain(request: Request) -> bool:

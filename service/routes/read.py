@@ -37,6 +37,13 @@ async def read(
     Its lines are found and cut into digits, also where these touch: of several ways to cut them the one that the models
     find most probable is taken. What is no digit, as a frame, a comma or a minus, stands in `skipped` with a reason.
     """
+    numbers, answer = await numbers_on(request, ensemble, explain=explain)
+    count(numbers)
+    return answer
+
+
+async def numbers_on(request: Request, ensemble: Ensemble, *, explain: bool) -> tuple[Numbers, NumberPrediction]:
+    """The numbers of an upload and the answer that tells them, not counted yet: who sends it counts it."""
     ensemble.check()
     content = await read_upload(request, ensemble.settings.body_seconds)
     started = time.perf_counter()
@@ -60,7 +67,14 @@ async def read(
     request.state.log.update(
         digits=len(answer.digits), pieces=len(counted), batch_size=answer.receipt.batch_size, bytes=len(content)
     )
-    return answer
+    return numbers, answer
+
+
+def count(numbers: Numbers) -> None:
+    """Count each digit of an answer that is sent."""
+    for digit in (digit for line in numbers.lines for digit in line.digits):
+        outcome = digit.outcome
+        metrics.answered(outcome.label, outcome.agreement, outcome.reason or (None if digit.certain else "unsure"))
 
 
 def _digits(numbers: Numbers, *, explain: bool) -> list[NumberDigit]:
@@ -71,7 +85,6 @@ def _digits(numbers: Numbers, *, explain: bool) -> list[NumberDigit]:
 
 def _digit(digit: Digit, line: int, *, explain: bool) -> NumberDigit:
     outcome = digit.outcome
-    metrics.answered(outcome.label, outcome.agreement, outcome.reason or (None if digit.certain else "unsure"))
     shown = NumberDigit(
         label=outcome.label,
         line=line,

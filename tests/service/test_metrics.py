@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import httpx
 import pytest
@@ -11,6 +12,7 @@ from service.app import create_app
 from service.engine.engine import open_engine
 from service.models import load_model
 from service.settings import Settings
+from service.vote import Reason
 from tests.support import Linear, drawing, encoded, hosting, publish_model, publish_three, wait_until_loaded
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -102,6 +104,14 @@ def test_the_digits_of_a_number_are_counted_as_answers_and_its_pieces_as_votes(
     votes = sum(counted.since("votes_total", model="mlp", version=1, label=label) for label in range(10))
     assert votes == answer["receipt"]["pieces"] > 0
     assert counted.since("decode_seconds_count") == 1
+
+
+def test_an_answer_of_the_plain_form_is_counted_as_what_is_shown(client: httpx.Client, counted: Counted) -> None:
+    """Though a picture may be read as one digit and as a number, the digits on its page are counted and no others."""
+    pages = [client.post("/", files={"file": encoded(drawing(seed))}).text for seed in range(8)]
+    shown = sum(page.count('class="votes"') for page in pages)
+    assert sum(counted.since("labels_total", label=label) for label in range(10)) == shown >= len(pages)
+    assert 0 < sum(counted.since("rejections_total", reason=reason) for reason in get_args(Reason)) <= shown
 
 
 def test_an_error_is_counted_by_its_name(client: httpx.Client, counted: Counted) -> None:

@@ -38,10 +38,3 @@ def test_a_missing_vote_and_a_reason_fit_the_schema_too(artifacts: Path, tmp_pat
     assert [vote.model for vote in found.missing] == ["cnn"]
     assert not found.accepted
     assert found.reason is not None
-
-
-def test_a_parameter_that_is_no_truth_value_is_told(client: httpx.Client) -> None:
-    """`explain=perhaps` is a 400 that names the parameter and what came."""
-    found = answer(client, "?explain=perhaps")
-    assert found.status_code == 400
-    assert "explain='perhaps'" in found.json()["detail"]
