@@ -1,15 +1,14 @@
 """What is known about each published version, as the page of the models shows it: read from its manifest and report."""
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from registry import store
 from registry.errors import ArtifactError
 from registry.manifest import Manifest
+from service.figures import Epoch, Figures, Vote, read_figures
 
 _FOLDER = "report/"
 _SHOWN = 4  # versions of a model, the newest: older ones are named only
@@ -37,7 +36,7 @@ class Version:
     manifest: Manifest | None = None
     reason: str | None = None
     size: int = 0
-    figures: dict[str, Any] = field(default_factory=dict)
+    figures: Figures = field(default_factory=Figures)
     pictures: tuple[str, ...] = ()
     curve: Curve | None = None
 
@@ -61,14 +60,10 @@ def read_versions(root: Path, model: str, served: int | None) -> tuple[list[Vers
     return versions, [number for number in numbers if number not in shown]
 
 
-def vote_of(versions: Sequence[Version]) -> dict[str, Any] | None:
+def vote_of(versions: Sequence[Version]) -> Vote | None:
     """How the vote did on the test digits as the newest of these versions that tells of one was published."""
-    told = [each for each in versions if "vote" in each.figures]
-    if not told:
-        return None
-    vote = max(told, key=lambda each: each.created).figures["vote"]
-    test = vote["test"][vote["default"]]
-    return {"models": vote["models"], "rule": vote["default"], **test}
+    newest = sorted(versions, key=lambda each: each.created, reverse=True)
+    return next((each.figures.vote for each in newest if each.figures.vote), None)
 
 
 def picture_path(root: Path, model: str, version: int, name: str) -> Path | None:
@@ -89,7 +84,7 @@ def _version(root: Path, model: str, version: int, served: bool) -> Version:
         size = (folder / store.MODEL_FILE).stat().st_size
     except (ArtifactError, OSError) as error:
         return Version(model, version, served, reason=str(error))
-    figures = _figures(folder / _FOLDER / "metrics.json")
+    figures = read_figures(folder / _FOLDER / "metrics.json")
     return Version(
         model,
         version,
@@ -98,7 +93,7 @@ def _version(root: Path, model: str, version: int, served: bool) -> Version:
         size=size,
         figures=figures,
         pictures=_pictures(manifest),
-        curve=_curve(figures.get("history", [])),
+        curve=_curve(figures.history or []),
     )
 
 
@@ -107,20 +102,11 @@ def _pictures(manifest: Manifest) -> tuple[str, ...]:
     return tuple(name for name in listed if name.endswith(".png") and "/" not in name)
 
 
-def _figures(path: Path) -> dict[str, Any]:
-    """The figures of a report; none where it has none that can be read: the manifest alone is shown then."""
-    try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _curve(history: Sequence[dict[str, float]]) -> Curve | None:
-    if len(history) < 2:
-        return None
-    training, validation = ([epoch[name] for epoch in history] for name in ("loss", "validation_loss"))
+def _curve(history: Sequence[Epoch]) -> Curve | None:
+    training, validation = [epoch.loss for epoch in history], [epoch.validation_loss for epoch in history]
     positive = [loss for loss in (*training, *validation) if loss > 0]
+    if len(history) < 2 or not positive:
+        return None
     highest, lowest = max(positive), min(positive)
     return Curve(
         _points(training, highest, lowest),
@@ -128,7 +114,7 @@ def _curve(history: Sequence[dict[str, float]]) -> Curve | None:
         highest,
         lowest,
         len(history),
-        history[-1]["validation_accuracy"],
+        history[-1].validation_accuracy,
     )
 
 

@@ -1,9 +1,10 @@
 """The pages as they are answered: what they load and may load, and which pictures of reports are given out."""
 
+import json
 import re
 import socket
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import httpx
 import pytest
@@ -66,6 +67,8 @@ def test_problems_are_pages_for_browsers_alone(client: httpx.Client) -> None:
     assert "At most 1 MiB are taken" in large.text
     wrong = client.get("/predict", headers={"Accept": "text/html"})
     assert (wrong.status_code, wrong.headers["allow"]) == (405, "POST")
+    plain = client.get("/predict")
+    assert [answer.headers["vary"] for answer in (page, large, wrong, plain)] == ["Accept"] * 4
 
 
 def test_the_plain_form_is_answered_with_the_vote(client: httpx.Client) -> None:
@@ -124,6 +127,54 @@ def test_a_report_without_figures_or_with_a_broken_version_is_a_page_still(tmp_p
     with hosting(create_app(Settings(artifacts=tmp_path / "nothing"))) as client:
         wait_until_loaded(client)
         assert "No version of any model was found" in client.get("/report").text
+
+
+FIGURES: dict[str, Any] = {
+    "recipe": "mine",
+    "multiply_adds": 12345,
+    "test": {"confusion": [[1] * 10] * 10},
+    "vote": {"models": ["cnn"], "default": "weighted", "test": {"weighted": {"examples": 100, "accuracy": 0.5}}},
+    "history": [{"loss": 1 / epoch, "validation_loss": 1 / epoch, "validation_accuracy": 0.5} for epoch in (1, 2)],
+}
+SHOWN = {
+    "recipe": "<b>mine</b>",
+    "multiply_adds": "12,345",
+    "test": 'class="confusion"',
+    "vote": 'class="aside"',
+    "history": 'class="curve"',
+}
+
+
+def test_a_report_is_shown_without_the_part_that_cannot_be_read(tmp_path: Path) -> None:
+    """Whatever of a metrics.json is missing or is not as the trainer writes it, the rest is shown."""
+    publish_three(tmp_path)
+    metrics = tmp_path / "cnn" / "1" / "report" / "metrics.json"
+    metrics.parent.mkdir()
+    vote, (epoch, other) = FIGURES["vote"], FIGURES["history"]
+    wrong: list[tuple[str, Any]] = [
+        ("recipe", ["mine"]),
+        ("multiply_adds", "many"),
+        ("test", {}),
+        ("test", {"confusion": 1}),
+        ("vote", {"models": ["cnn"], "default": "weighted"}),
+        ("vote", {"models": ["cnn"], "test": vote["test"]}),
+        ("vote", {**vote, "default": "majority"}),
+        ("history", {}),
+        ("history", [epoch]),
+        ("history", [epoch, {"epoch": 2}]),
+        ("history", [epoch, {**other, "loss": float("nan")}]),
+        ("history", [{**epoch, "loss": 0, "validation_loss": -1}] * 2),
+    ]
+    with hosting(create_app(Settings(artifacts=tmp_path))) as client:
+        wait_until_loaded(client)
+        for name, value in [("", None), *wrong]:
+            metrics.write_text(json.dumps({**FIGURES, name: value}))
+            answer = client.get("/report")
+            assert answer.status_code == 200
+            assert {part for part in SHOWN if SHOWN[part] not in answer.text} == {name} - {""}, value
+        for text in ("[]", "null", "{", "[" * 100_000):
+            metrics.write_text(text)
+            assert client.get("/report").status_code == 200
 
 
 def test_every_word_of_the_pages_is_used() -> None:

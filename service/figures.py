@@ -1,0 +1,78 @@
+"""The figures of a version's report, as far as the page of the models shows them."""
+
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import (
+    BaseModel,
+    FiniteFloat,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
+
+T = TypeVar("T")
+
+
+def _or_none(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return read(value)
+    except ValidationError:
+        return None
+
+
+_Perhaps = Annotated[T | None, WrapValidator(_or_none)]  # what cannot be read is left out alone
+
+
+class Epoch(BaseModel):
+    """One epoch of training."""
+
+    loss: FiniteFloat
+    validation_loss: FiniteFloat
+    validation_accuracy: FiniteFloat
+
+
+class Test(BaseModel):
+    """On the test digits: the confusion matrix [10, 10], rows true, columns predicted."""
+
+    confusion: list[list[int]]
+
+
+class Share(BaseModel):
+    """Of so many digits the share that was read right."""
+
+    examples: int
+    accuracy: FiniteFloat
+
+
+class Vote(BaseModel):
+    """How the vote of some models did by each rule; `default` names one of them."""
+
+    models: list[str]
+    default: str
+    test: dict[str, Share]
+
+    @model_validator(mode="after")
+    def _has_default(self) -> "Vote":
+        if self.default not in self.test:
+            raise ValueError(f"there is no figure of the rule {self.default}")
+        return self
+
+
+class Figures(BaseModel):
+    """A report's `metrics.json`: each part as far as it is there and can be read."""
+
+    recipe: _Perhaps[str] = None
+    multiply_adds: _Perhaps[int] = None
+    test: _Perhaps[Test] = None
+    vote: _Perhaps[Vote] = None
+    history: _Perhaps[list[Epoch]] = None
+
+
+def read_figures(path: Path) -> Figures:
+    """The figures of a report; none where it has none that can be read: the manifest alone is shown then."""
+    try:
+        return Figures.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return Figures()
