@@ -61,12 +61,16 @@ def add(root: Path, model: str, version: int, name: str, content: bytes) -> Mani
     """Add a file to a version that was published without it: the file first, then the manifest that lists it.
 
     Raises:
+        ValueError: if the version lists such a file with other content: the two could not be replaced at once.
         ArtifactError: if the manifest cannot be read.
         OSError: if the disk is full or the folder cannot be written.
     """
     folder = store.version_path(root, model, version)
     before = store.manifest(root, model, version)
-    files = dict(sorted({**before.files, name: hashlib.sha256(content).hexdigest()}.items()))
+    digest = hashlib.sha256(content).hexdigest()
+    if before.files.get(name, digest) != digest:
+        raise ValueError(f"{folder / name}: published with other content, which stays; publish a new version")
+    files = dict(sorted({**before.files, name: digest}.items()))
     manifest = before.model_copy(update={"files": files})
     _replace(folder / name, content)
     _replace(folder / store.MANIFEST_FILE, _dump(manifest, exclude_unset=True))  # an older one has fewer fields

@@ -47,17 +47,20 @@ class _Graph:
 
     def _weight(self, parameter: nn.Parameter) -> str:
         content = parameter.detach().cpu().contiguous().numpy().tobytes()
-        place = {"location": store.MODEL_FILE, "offset": self._places[content], "length": len(content)}
+        name, start = self._names[parameter], self._places.get(content)
+        if start is None:
+            raise TrainerError(f"{name}: its numbers do not lie in {store.MODEL_FILE}")
+        place = {"location": store.MODEL_FILE, "offset": start, "length": len(content)}
         self.tensors.append(
             TensorProto(
-                name=self._names[parameter],
+                name=name,
                 data_type=TensorProto.FLOAT,
                 dims=parameter.shape,
                 data_location=TensorProto.EXTERNAL,
                 external_data=[StringStringEntryProto(key=key, value=str(value)) for key, value in place.items()],
             )
         )
-        return self._names[parameter]
+        return name
 
 
 def of(artifact: Artifact) -> bytes:
@@ -86,7 +89,7 @@ def dump(network: nn.Module, model: bytes, golden: Golden) -> bytes:
     """The bytes of `model.onnx` for a folded network, of which `model` is the `model.pt`.
 
     Raises:
-        TrainerError: if the network has a layer for which there is no ONNX here.
+        TrainerError: if the network has a layer for which there is no ONNX here, or weights that `model` has not.
         ArtifactError: if onnxruntime does not give the golden digits' logits by it.
     """
     graph = _Graph(network, model)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from registry import store
-from registry.publish import publish
+from registry.publish import add, publish
 from tests.drafts import draft
 
 FILES = {"model.pt": b"m" * 100_000, "golden.npz": b"g" * 1000, "report/metrics.json": b"{}"}
@@ -23,6 +23,18 @@ def test_versions_count_up_and_carry_their_hashes(tmp_path: Path) -> None:
     assert set(first.files) == {"golden.npz", "report/metrics.json"}
     assert store.manifest(tmp_path, "mlp", 2) == second
     assert (tmp_path / "mlp" / "2" / "report" / "metrics.json").read_bytes() == b"{}"
+
+
+def test_a_file_is_added_once(tmp_path: Path) -> None:
+    """The same file may be added again; other content under its name is refused, and nothing is changed."""
+    publish(tmp_path, draft("mlp"), FILES)
+    manifest = add(tmp_path, "mlp", 1, "model.onnx", b"graph")
+    assert set(manifest.files) == {"golden.npz", "model.onnx", "report/metrics.json"}
+    before = _contents(tmp_path)
+    assert add(tmp_path, "mlp", 1, "model.onnx", b"graph") == manifest == store.manifest(tmp_path, "mlp", 1)
+    with pytest.raises(ValueError, match=r"mlp/1/model\.onnx: published with other content"):
+        add(tmp_path, "mlp", 1, "model.onnx", b"another")
+    assert _contents(tmp_path) == before
 
 
 def test_what_would_lie_outside_a_version_is_refused(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """model.onnx: the networks' graphs, with weights that lie in model.pt."""
 
+import hashlib
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -76,6 +78,29 @@ def test_a_graph_is_added_to_an_older_version(tiny_run: TinyRun, tmp_path: Path)
     done = cli("onnx", folder)
     assert done.returncode == 0, done.stderr
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_a_graph_that_is_published_is_not_replaced(tiny_run: TinyRun, tmp_path: Path) -> None:
+    """`trainer onnx` of a version that lists another graph is one clear line."""
+    folder = shutil.copytree(tiny_run.artifacts / "cnn", tmp_path / "cnn") / "1"
+    manifest = json.loads((folder / "manifest.json").read_text())
+    other = (folder / "model.onnx").read_bytes() + b"\x32\x00"  # an empty field more, which changes nothing
+    manifest["files"]["model.onnx"] = hashlib.sha256(other).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "model.onnx").write_bytes(other)
+    done = cli("onnx", folder)
+    assert done.returncode == 2
+    assert "published with other content" in done.stderr
+    assert (folder / "model.onnx").read_bytes() == other
+
+
+def test_weights_that_model_pt_lacks_are_named() -> None:
+    """A network that is not the one in model.pt is an error that names the first parameter that differs."""
+    first, second = models.folded(models.LeNet5()), models.folded(models.LeNet5())
+    _, model, golden = made(first)
+    name = next(name for name, _ in second.named_parameters())
+    with pytest.raises(TrainerError, match=rf"^{re.escape(name)}: its numbers do not lie in model\.pt$"):
+        graph.dump(second, model, golden)
 
 
 def test_weights_of_another_network_are_refused(tiny_run: TinyRun) -> None:

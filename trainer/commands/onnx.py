@@ -17,8 +17,13 @@ def onnx(
         from registry import publish, store
         from registry.open import open_version
         from trainer import graph, published
+        from trainer.errors import TrainerError
 
         for folder in versions:
             root, model, version = published.place(folder)
-            publish.add(root, model, version, store.GRAPH_FILE, graph.of(open_version(root, model, version)))
+            content = graph.of(open_version(root, model, version))
+            try:
+                publish.add(root, model, version, store.GRAPH_FILE, content)
+            except ValueError as error:
+                raise TrainerError(str(error)) from error
             say(console, f"wrote {folder / store.GRAPH_FILE}")
