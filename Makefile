@@ -35,10 +35,10 @@ lint: .venv/serve.installed .venv/train.installed .venv/tune.installed .venv/lin
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 
-bench: .venv/serve.installed .venv/test.installed ## measure the service beside a no-op upload and a tutorial's service
+bench: .venv/serve.installed .venv/train.installed .venv/test.installed ## measure the service beside a no-op upload and a tutorial's service
 	@$(BIN)/python -m benchmarks.serving $(ARGS)
 
-bench-peers: .venv/serve.installed .venv/test.installed ## the same beside LitServe, BentoML, Ray Serve and MLServer, in .venv-peers
+bench-peers: .venv/serve.installed .venv/train.installed .venv/test.installed ## the same beside LitServe, BentoML, Ray Serve and MLServer, in .venv-peers
 	@$(BIN)/python -m benchmarks.peers.install
 	@$(BIN)/python -m benchmarks.serving --peers --workers 1 $(ARGS)
 

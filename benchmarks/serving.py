@@ -2,8 +2,9 @@
 
 Pictures of three sizes posted to the service, on each engine, and to what it is held against: the floor, a FastAPI
 endpoint that only reads the upload, and the service of a tutorial, which does everything in the handler. With `--peers`
-also to LitServe, BentoML, Ray Serve and MLServer. Prints a Markdown table of each picture: medians of the rounds,
-ratios to the floor and the tutorial with as many workers. `--help` lists what chooses a part of it.
+also to LitServe, BentoML, Ray Serve and MLServer. Prints a Markdown table of each picture: medians of the rounds, the
+least and the greatest; ratios are of rates in the same round, to the floor, the tutorial and the fastest peer with as
+many workers, and to the same server with one. `--help` lists what chooses a part of it.
 """
 
 import argparse

@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import NamedTuple
 
+from benchmarks import peers
 from benchmarks.load import Outcome
 
+_PEERS = {server.name for server in peers.servers()}
 _HEAD = (
     "server",
     "workers",
@@ -14,8 +16,11 @@ _HEAD = (
     "requests/s (min to max)",
     "p50 ms",
     "p99 ms",
+    "p99/p50",
     "of the floor",
     "of the tutorial",
+    "of the best peer",
+    "of one worker",
     "median batch",
     "errors",
 )
@@ -48,28 +53,43 @@ def rows(cells: Cells, picture: str) -> list[str]:
 
 
 def _row(key: Key, outcomes: Sequence[Outcome], cells: Cells) -> Sequence[str]:
-    rates = [outcome.rate for outcome in outcomes]
     return (
         key.server,
         str(key.workers),
         str(key.clients),
-        f"{median(rates):,.0f} ({min(rates):,.0f} to {max(rates):,.0f})",
+        _spread([outcome.rate for outcome in outcomes], ",.0f"),
         f"{median(outcome.p50 for outcome in outcomes):.2f}",
         f"{median(outcome.p99 for outcome in outcomes):.2f}",
-        _ratio(key, cells, "floor"),
-        _ratio(key, cells, "tutorial"),
+        _spread([outcome.p99 / outcome.p50 for outcome in outcomes], ".1f"),
+        _ratio(key, key._replace(server="floor"), cells),
+        _ratio(key, key._replace(server="tutorial"), cells),
+        _ratio(key, _best_peer(key, cells), cells),
+        _ratio(key, key._replace(workers=1), cells) if key.workers > 1 else "",
         _median_batch(outcomes),
         str(sum(outcome.errors for outcome in outcomes)),
     )
 
 
-def _ratio(key: Key, cells: Cells, other: str) -> str:
-    """Of the other server's rate in the same cell; round by round, then the median."""
-    others = cells.get(key._replace(server=other))
-    if not others:
+def _best_peer(key: Key, cells: Cells) -> Key | None:
+    """Where the fastest peer stands among those measured with the same picture, clients and workers."""
+    found = [other for other in cells if other.server in _PEERS and other[1:] == key[1:]]
+    return max(found, key=lambda other: rate(cells[other]), default=None)
+
+
+def _ratio(key: Key, other: Key | None, cells: Cells) -> str:
+    """Of another cell's rate, round by round."""
+    if other is None or other not in cells:
         return ""
-    ratios = [one.rate / another.rate for one, another in zip(cells[key], others, strict=True) if another.right]
-    return f"{median(ratios):.2f}" if ratios else ""
+    both = zip(cells[key], cells[other], strict=True)
+    return _spread([one.rate / another.rate for one, another in both if another.right], ".2f")
+
+
+def _spread(figures: Sequence[float], form: str) -> str:
+    """The median of the rounds' figures, with the least and the greatest; nothing where there is none."""
+    if not figures:
+        return ""
+    middle, least, greatest = (f"{figure:{form}}" for figure in (median(figures), min(figures), max(figures)))
+    return f"{middle} ({least} to {greatest})"
 
 
 def _median_batch(outcomes: Sequence[Outcome]) -> str:

@@ -20,7 +20,9 @@ MEASURED: Cells = {
     Key("floor", 1, "28", 32): [_outcome(4000), _outcome(5000), _outcome(4400)],
     Key("tutorial", 1, "28", 32): [_outcome(600), _outcome(700), _outcome(650)],
     Key("torch", 1, "28", 32): [_outcome(2000), _outcome(3000, errors=2), _outcome(2200)],
-    Key("torch", 2, "28", 32): [_outcome(3000)],
+    Key("torch", 2, "28", 32): [_outcome(3000), _outcome(4500), _outcome(4400)],
+    Key("ray", 1, "28", 32): [_outcome(900), _outcome(1600), _outcome(1000)],
+    Key("bentoml", 1, "28", 32): [_outcome(1000), _outcome(1500), _outcome(1100)],
     Key("torch", 1, "400", 32): [_outcome(100)],
 }
 
@@ -44,14 +46,28 @@ def test_benchmark_measures_floor_tutorial_and_service_without_errors() -> None:
 
 
 def test_ratios_are_to_the_same_picture_clients_and_workers() -> None:
-    """A row's ratios are the median of its rounds' ratios; without a floor of its own it has none."""
-    heading, _, floor, _, torch, two = cells("\n".join(rows(MEASURED, "28")))
+    """A row's ratios are the median, least and greatest of its rounds'; without a floor of its own it has none."""
+    heading, _, floor, _, torch, two, *_ = cells("\n".join(rows(MEASURED, "28")))
     place = heading.index("of the floor")
-    assert (floor[place], torch[place], two[place]) == ("1.00", "0.50", "")
-    assert torch[place + 1] == f"{sorted([2000 / 600, 3000 / 700, 2200 / 650])[1]:.2f}"
+    assert (floor[place], two[place]) == ("1.00 (1.00 to 1.00)", "")
+    assert torch[place] == "0.50 (0.50 to 0.60)"
+    assert torch[place + 1] == "3.38 (3.33 to 4.29)"
     assert torch[3] == "2,200 (2,000 to 3,000)"
+    assert torch[heading.index("p99/p50")] == "9.0 (9.0 to 9.0)"
     assert torch[heading.index("median batch")] == "8"
     assert torch[heading.index("errors")] == "2"
+
+
+def test_two_workers_are_held_against_one_and_each_row_against_the_fastest_peer() -> None:
+    """Of one worker is the same server's; the best peer is the one with the highest median of that cell."""
+    heading, _, *figures = cells("\n".join(rows(MEASURED, "28")))
+    told = {
+        (row[0], row[1]): (row[heading.index("of one worker")], row[heading.index("of the best peer")])
+        for row in figures
+    }
+    assert told["torch", "2"] == ("1.50 (1.50 to 2.00)", "")
+    assert told["torch", "1"] == ("", "2.00 (2.00 to 2.00)")
+    assert told["bentoml", "1"] == ("", "1.00 (1.00 to 1.00)")
 
 
 def test_the_last_line_of_wrk_is_read() -> None:
