@@ -82,7 +82,7 @@ def test_the_rules_are_ones_that_prometheus_takes() -> None:
 
 
 # What a service tells each minute, and which of these alerts stand after a quarter of an hour.
-_TOLD = {
+_TOLD: dict[str, tuple[dict[str, str], dict[str, dict[str, str] | None]]] = {
     "one model of two failed when it started": (
         {
             'digitvote_model_loads_total{instance="a", job="d", model="cnn", outcome="failed"}': "1x20",
