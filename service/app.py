@@ -1,10 +1,12 @@
 """The application: routes, limits and error answers around one ensemble."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
+import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -19,6 +21,8 @@ from service.lane import Lane
 from service.problem_pages import ProblemPages
 from service.routes import batch, form, pages, predict, read, report, status, telemetry
 from service.settings import Settings
+
+log = structlog.get_logger("service")
 
 _DESCRIPTION = """\
 Send a picture of a handwritten digit; three models vote on what it is.
@@ -36,10 +40,12 @@ def create_app(settings: Settings) -> FastAPI:
     ensemble = Ensemble(settings)
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         ensemble.start()
         if settings.workers > 1:
             await _settled(ensemble)
+            if app.state.replaces:
+                _end_if_failed(ensemble)
         yield
         await ensemble.stop()
 
@@ -54,6 +60,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
     )
     app.state.ensemble = ensemble
+    app.state.replaces = False  # whether a worker ends for this one's sake
     app.state.lane = Lane(ensemble)
     # As routes of the application itself: one of a router within it is found by twice as many steps.
     app.router.routes.extend(predict.router.routes)
@@ -83,6 +90,14 @@ async def _settled(ensemble: Ensemble) -> None:
     """Wait with taking connections until the models are loaded: other workers take them meanwhile."""
     while not (ensemble.loaded.is_set() or ensemble.draining):  # noqa: ASYNC110 - a signal handler sets it
         await asyncio.sleep(0.02)
+
+
+def _end_if_failed(ensemble: Ensemble) -> None:
+    """End the process before it takes a connection, if it would answer worse than the one that it replaces."""
+    state, reason = ensemble.health()
+    if state == "failed":
+        log.error("worker not replaced", reason=reason)
+        os._exit(1)
 
 
 async def _service_error(request: Request, error: ServiceError) -> Response:

@@ -94,6 +94,11 @@ class Ensemble:
             lacks.append("no gate: answers are accepted by their confidence alone")
         return ("degraded", "; ".join(lacks)) if lacks else ("ready", None)
 
+    @property
+    def able(self) -> bool:
+        """Whether requests should be sent here."""
+        return self.health()[0] in ("ready", "degraded")
+
     async def read(self, content: bytes) -> Seen:
         """Decode an uploaded file, off the event loop where it takes long; raises what `imaging.read` does."""
         if is_small(content):

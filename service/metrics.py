@@ -50,7 +50,6 @@ MODEL_LOADS = _counter("digitvote_model_loads_total", "models that were loaded, 
 STATE = _gauge("digitvote_state", "workers in this state", ["state"])
 
 _routes: set[str] = set()
-_shown: dict[str, Gauge] = {}
 _child: Any = cache(lambda metric, *values: metric.labels(*values))
 
 
@@ -115,14 +114,16 @@ def answered(label: int, agreement: float, reason: str | None) -> None:
         _child(REJECTIONS, reason).inc()
 
 
+def loading(model: str) -> None:
+    """Tell of a model before it is loaded: what was never counted is 0, so that the first time is a rise."""
+    _child(MODEL_LOADS, model, "loaded")
+    _child(MODEL_LOADS, model, "failed")
+
+
 def loaded(manifest: Manifest) -> None:
-    """Count a version that was loaded, and tell of it in place of the one before."""
+    """Count a version that was loaded, and tell of it."""
     _child(MODEL_LOADS, manifest.name, "loaded").inc()
-    _child(MODEL_LOADS, manifest.name, "failed")  # at 0, so that the first failure is a rise
-    if manifest.name in _shown:
-        _shown[manifest.name].set(0)
-    _shown[manifest.name] = MODEL_INFO.labels(manifest.name, manifest.version, manifest.sha256)
-    _shown[manifest.name].set(1)
+    MODEL_INFO.labels(manifest.name, manifest.version, manifest.sha256).set(1)
 
 
 def not_loaded(model: str) -> None:

@@ -35,6 +35,7 @@ def load_models(artifacts: Path, names: Sequence[str], engine: Engine, max_batch
 
 def load_model(artifacts: Path, name: str, engine: Engine, max_batch: int) -> Model:
     """Load the newest version of one model: verified by sha256, held against its golden digits, warmed up."""
+    metrics.loading(name)
     manifest: Manifest | None = None
     try:
         version = store.latest(artifacts, name)

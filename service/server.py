@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from concurrent.futures import Future
 from types import FrameType
 from typing import NoReturn
 
@@ -65,6 +66,7 @@ class Server(uvicorn.Server):
         self._settings = settings
         self._tells = tells
         self._banner: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until SIGTERM or SIGINT, then finish what is in flight."""
@@ -75,6 +77,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen, and tell so once the models are loaded."""
+        self._loop = asyncio.get_running_loop()
         metrics.now(self.ensemble.health()[0], 0)
         await super().startup(sockets)
         self._banner = asyncio.create_task(self._tell())
@@ -94,6 +97,14 @@ class Server(uvicorn.Server):
         """The ensemble of its application."""
         ensemble: Ensemble = self._app.state.ensemble
         return ensemble
+
+    def able(self) -> bool:
+        """Whether requests should be sent here, as another thread asks the event loop: where that hangs, this waits."""
+        if self._loop is None or self._loop.is_closed():
+            return False
+        answer: Future[bool] = Future()
+        self._loop.call_soon_threadsafe(lambda: answer.set_result(self.ensemble.able))
+        return answer.result()
 
     async def _tell(self) -> None:
         await self.ensemble.loaded.wait()

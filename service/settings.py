@@ -16,6 +16,13 @@ PREFIX = "DIGITVOTE_"
 _OTHERS = ("DIGITVOTE_CACHE", "DIGITVOTE_COMMIT")  # the trainer's
 
 
+def cores() -> int:
+    """Cores that this process may use, which a container or `taskset` may have limited."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 class SettingsError(Exception):
     """A setting has a value that it cannot have; the message names it and what is allowed."""
 
@@ -56,7 +63,7 @@ class Settings(BaseSettings):
     @property
     def batch_threads(self) -> int:
         """Threads of a batch in each worker."""
-        return self.threads or max(1, (os.cpu_count() or 1) // 2 // self.workers)
+        return self.threads or max(1, cores() // 2 // self.workers)
 
     @property
     def decode_threads(self) -> int:

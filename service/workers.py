@@ -67,10 +67,10 @@ class Worker(multiprocess.Process):
         leave()
 
     def pong(self) -> None:
-        """Answer the supervisor whether the models are loaded; where there is none any more, end."""
+        """Answer the supervisor whether requests should be sent here; where there is none any more, end."""
         if self.child_conn.poll(1):
             self.child_conn.recv()
-            self.child_conn.send(self._server.ensemble.loaded.is_set())
+            self.child_conn.send(self._server.able())
         elif os.getppid() != self._supervisor:
             os.kill(os.getpid(), signal.SIGTERM)
 
@@ -94,6 +94,7 @@ class Supervisor(multiprocess.Multiprocess):
 
         server = Server(app, settings, tells=all_loaded)
         super().__init__(server.config, [listener])
+        self._app = app
         # It makes its workers by this name and cannot be given another.
         multiprocess.Process = partial(Worker, server)  # type: ignore[misc, assignment]
 
@@ -103,6 +104,12 @@ class Supervisor(multiprocess.Multiprocess):
         gc.collect()
         gc.freeze()
         super().run()
+
+    def restart_all(self) -> None:
+        """Replace the workers one by one; where a new one could not answer, those that are left stay."""
+        self._app.state.replaces = True
+        super().restart_all()
+        self._app.state.replaces = False
 
     def terminate_all(self) -> None:
         """Have no connection taken any more, and tell the workers to end."""

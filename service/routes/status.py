@@ -25,7 +25,7 @@ router = APIRouter(tags=["status"])
 async def health(response: Response, ensemble: Annotated[Ensemble, Depends(get_ensemble)]) -> Health:
     """The state by name and, for each model, which version votes or why none does."""
     state, reason = ensemble.health()
-    response.status_code = 200 if state in ("ready", "degraded") else 503
+    response.status_code = 200 if ensemble.able else 503
     return Health(
         state=state,
         reason=reason,

@@ -81,6 +81,74 @@ def test_the_rules_are_ones_that_prometheus_takes() -> None:
     assert f"{len(_rules())} rules found" in done.stdout
 
 
+# What a service tells each minute, and which of these alerts stand after a quarter of an hour.
+_TOLD: dict[str, tuple[dict[str, str], dict[str, dict[str, str] | None]]] = {
+    "one model of two failed when it started": (
+        {
+            'digitvote_model_loads_total{instance="a", job="d", model="cnn", outcome="failed"}': "1x20",
+            'digitvote_model_loads_total{instance="a", job="d", model="mlp", outcome="failed"}': "0x20",
+            'digitvote_model_info{instance="a", job="d", model="mlp", version="1"}': "1x20",
+        },
+        {"DigitvoteModelNotLoaded": {"instance": "a", "job": "d", "model": "cnn", "severity": "warning"}},
+    ),
+    "one that failed once is there by now": (
+        {
+            'digitvote_model_loads_total{instance="a", job="d", model="cnn", outcome="failed"}': "1x20",
+            'digitvote_model_info{instance="a", job="d", model="cnn", version="2"}': "1x20",
+        },
+        {"DigitvoteModelNotLoaded": None},
+    ),
+    "a new worker's failed, the others have theirs": (
+        {
+            'digitvote_model_loads_total{instance="a", job="d", model="cnn", outcome="failed"}': "0x10 1x10",
+            'digitvote_model_info{instance="a", job="d", model="cnn", version="1"}': "1x20",
+        },
+        {"DigitvoteModelNotLoaded": {"instance": "a", "job": "d", "model": "cnn", "severity": "warning"}},
+    ),
+    "half of all is refused as too much": (
+        {
+            'digitvote_requests_total{instance="a", job="d", route="/predict", status="200"}': "0+100x20",
+            'digitvote_requests_total{instance="a", job="d", route="/predict", status="503"}': "0+100x20",
+            'digitvote_refusals_total{instance="a", job="d", error="busy"}': "0+100x20",
+        },
+        {"DigitvoteErrors": None, "DigitvoteBusy": {"instance": "a", "job": "d", "severity": "warning"}},
+    ),
+    "half of all fails": (
+        {
+            'digitvote_requests_total{instance="a", job="d", route="/predict", status="200"}': "0+100x20",
+            'digitvote_requests_total{instance="a", job="d", route="/predict", status="500"}': "0+100x20",
+        },
+        {"DigitvoteErrors": {"instance": "a", "job": "d", "severity": "critical"}},
+    ),
+    "a model fails on batches": (
+        {'digitvote_refusals_total{instance="a", job="d", error="no-quorum"}': "0+1x20"},
+        {"DigitvoteNoQuorum": {"instance": "a", "job": "d", "severity": "warning"}},
+    ),
+}
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool (Debian's package prometheus) is not here")
+@pytest.mark.parametrize("case", _TOLD)
+def test_an_alert_stands_where_it_should_and_nowhere_else(case: str, tmp_path: Path) -> None:
+    """Promtool, given what a service tells, finds these alerts, or none of that name."""
+    told, alerts = _TOLD[case]
+    rules = {rule["alert"]: rule for rule in _rules()}
+    for rule in rules.values():
+        del rule["annotations"]  # they would have to be written out here
+    (tmp_path / "rules.yml").write_text(
+        yaml.safe_dump({"groups": [{"name": "digitvote", "rules": list(rules.values())}]})
+    )
+    expected = [
+        {"alertname": name, "eval_time": "15m", "exp_alerts": [{"exp_labels": labels}] if labels else []}
+        for name, labels in alerts.items()
+    ]
+    series = [{"series": name, "values": values} for name, values in told.items()]
+    test = {"interval": "1m", "input_series": series, "alert_rule_test": expected}
+    (tmp_path / "test.yml").write_text(yaml.safe_dump({"rule_files": ["rules.yml"], "tests": [test]}))
+    done = subprocess.run(["promtool", "test", "rules", tmp_path / "test.yml"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool (Debian's package prometheus) is not here")
 def test_every_panel_asks_in_promql(tmp_path: Path) -> None:
     """Promtool takes each of the dashboard's expressions as a rule, with Grafana's variables filled in."""

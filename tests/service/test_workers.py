@@ -103,17 +103,20 @@ def test_the_metrics_are_those_of_all_workers_and_a_dead_one_keeps_nothing_in_fl
 
 
 def test_sigterm_has_every_worker_finish_what_is_in_flight(artifacts: Path, tmp_path: Path) -> None:
-    """Uploads that are still coming at SIGTERM are answered, new connections refused; then the status is 0."""
+    """Uploads that are still coming to each worker at SIGTERM are answered, new connections refused; status 0."""
     body = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n%s\r\n--x--\r\n' % encoded(
         drawing()
     )
     head = "POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=x\r\n"
     with two(artifacts, tmp_path) as server:
         address = ("127.0.0.1", int(server.url.rsplit(":", 1)[1]))
-        connections = [socket.create_connection(address) for _ in range(6)]
-        for connection in connections:
-            connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body[:100])
-        until(lambda: counted(server, "in_flight") == len(connections))
+        connections = []
+        for stopped in children(server.process.pid):  # so that the other has to take the connection
+            os.kill(stopped, signal.SIGSTOP)
+            connections.append(socket.create_connection(address))
+            connections[-1].sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body[:100])
+            until(lambda: counted(server, "in_flight") == len(connections))
+            os.kill(stopped, signal.SIGCONT)
         stopping = threading.Thread(target=server.stop)
         stopping.start()
         until(lambda: _refused(address))
@@ -144,23 +147,41 @@ def test_workers_do_not_outlive_their_supervisor(artifacts: Path, tmp_path: Path
         until(lambda: _refused(address))
 
 
-@pytest.mark.parametrize("delay", [0.1, 0.6, 1.2, 1.8, 2.2, 2.6])
-def test_sigterm_during_the_start_of_several_ends_them_all(artifacts: Path, tmp_path: Path, delay: float) -> None:
+def _imports(pid: int, _log: Path) -> bool:
+    return "libtorch" in Path(f"/proc/{pid}/maps").read_text()
+
+
+def _forks(pid: int, _log: Path) -> bool:
+    return bool(children(pid))
+
+
+def _loads(_pid: int, log: Path) -> bool:
+    return "model loaded" in log.read_text()
+
+
+@pytest.mark.parametrize("phase", [_imports, _forks, _loads])
+def test_sigterm_during_the_start_of_several_ends_them_all(
+    artifacts: Path, tmp_path: Path, phase: Callable[[int, Path], bool]
+) -> None:
     """Told to end while it imports, forks or loads, it ends with status 0 and leaves no process and no file behind."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "service", "--workers", str(WORKERS)],
-        cwd=ROOT,
-        env={**os.environ, "DIGITVOTE_ARTIFACTS": str(artifacts), "DIGITVOTE_PORT": "0", "TMPDIR": str(tmp_path)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    time.sleep(0.3 + delay)
+    folder, log = tmp_path / "folder", tmp_path / "log"
+    folder.mkdir()
+    settings = {"DIGITVOTE_ARTIFACTS": str(artifacts), "DIGITVOTE_PORT": "0", "TMPDIR": str(folder)}
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "service", "--workers", str(WORKERS)],
+            cwd=ROOT,
+            env=os.environ | settings,
+            stdout=subprocess.DEVNULL,
+            stderr=file,
+            start_new_session=True,
+        )
+    until(lambda: phase(process.pid, log))
     process.terminate()
     assert process.wait(20) == 0
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)
-    assert not list(tmp_path.iterdir())
+    assert not list(folder.iterdir())
 
 
 def test_without_a_folder_for_temporary_files_it_says_so(artifacts: Path) -> None:
@@ -199,6 +220,51 @@ def test_on_hangup_the_workers_are_replaced_one_by_one_and_load_what_is_new(tmp_
         assert not before & children(server.process.pid), "a request was refused"
         assert [vote["version"] for vote in predict(server).json()["votes"]] == [2, 1, 1]
         assert server.stop() == 0
+
+
+def test_on_hangup_the_workers_stay_where_the_new_ones_could_not_answer(tmp_path: Path) -> None:
+    """After SIGHUP with a broken newest version and a quorum that needs it, the same workers go on answering."""
+    artifacts = publish_three(tmp_path / "artifacts")
+    with two(artifacts, tmp_path, quorum=3) as server:
+        before = children(server.process.pid)
+        publish_model(artifacts, "mlp", Linear(7))
+        (artifacts / "mlp" / "2" / "model.pt").write_bytes(b"")
+        server.process.send_signal(signal.SIGHUP)
+        statuses = set()
+
+        def aborted() -> bool:
+            statuses.add(predict(server).status_code)
+            return any("aborting the restart" in line for line in server.output)
+
+        until(aborted)
+        assert children(server.process.pid) == before
+        assert statuses == {200}
+        assert [vote["version"] for vote in predict(server).json()["votes"]] == [1, 1, 1]
+        assert server.stop() == 0
+    output = "".join(server.output)
+    assert '"reason": "2 of 3 models can vote, 3 must", "event": "worker not replaced"' in output
+    assert "Traceback" not in output
+
+
+_HANGS = """
+import runpy, signal, time
+import service.server
+service.server._PATIENCE = 3
+signal.signal(signal.SIGALRM, lambda *_: time.sleep(600))
+runpy.run_module("service", run_name="__main__")
+"""
+
+
+def test_a_worker_whose_event_loop_hangs_is_replaced(artifacts: Path) -> None:
+    """A worker whose main thread does not go on is killed after the supervisor's patience, though others of it do."""
+    with serving(artifacts, command=(sys.executable, "-c", _HANGS), workers=WORKERS) as server:
+        victim = min(children(server.process.pid))
+        os.kill(victim, signal.SIGALRM)
+        until(lambda: victim not in children(server.process.pid))
+        until(lambda: len(children(server.process.pid)) == WORKERS)
+        assert predict(server).status_code == 200
+        assert server.stop() == 0
+    assert f'"pid": {victim}, "status": -9, "event": "worker ended"' in "".join(server.output)
 
 
 _THREADS = """
