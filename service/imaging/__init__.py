@@ -93,6 +93,8 @@ def look(gray: Floats) -> Seen:
     if several:
         steps.append("picked")
         warnings.append("several shapes: the largest was read")
+    if not alone:
+        warnings.append("more than one digit: send numbers to POST /read")
     fainter = max(strokes.floor, _FAINTER * full)
     if (grown := _grown(digit, mask, strength, fainter)) is not None:
         digit, full, threshold = grown, threshold, fainter

@@ -63,13 +63,15 @@ from service.imaging.page import read_page
 from tests.damage import damaged, files
 def peak():
     return int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) / 1024
+whole = files().values()
 warm_up()
-for content in files().values():
-    read(content, 40_000_000)
 before = peak()
+for content in whole:
+    for reader in (read, read_page):
+        reader(content, 40_000_000)
 for seed in range(int(sys.argv[1])):
     random = Random(seed)
-    for content in files().values():
+    for content in whole:
         for reader in (read, read_page):
             try:
                 reader(damaged(content, random), 40_000_000)

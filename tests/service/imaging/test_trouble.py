@@ -92,12 +92,14 @@ def test_warnings_say_what_to_do() -> None:
 
 @pytest.mark.parametrize(("left", "alone"), [(150, False), (400, True), (205, True)])
 def test_a_digit_beside_others_is_not_alone(left: int, alone: bool) -> None:
-    """A whole digit near another is told; not what is far aside, nor what the edge cuts off."""
+    """A whole digit near another is told, in words too; not what is far aside, nor what the edge cuts off."""
     one = soft(digits()[0].astype(np.float32) / 255, 140)
     page = np.zeros((200, 560 if left == 400 else 300), np.float32)
     page[30:170, 20:160] = one
     page[30:170, left : left + 140] = np.maximum(page[30:170, left : left + 140], one[:, : page.shape[1] - left])
-    assert look(1 - page).alone is alone
+    seen = look(1 - page)
+    assert seen.alone is alone
+    assert ("more than one digit: send numbers to POST /read" in seen.warnings) is not alone
 
 
 def test_the_steps_are_named_in_order() -> None:
