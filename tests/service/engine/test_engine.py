@@ -28,14 +28,17 @@ def serve_without(module: str) -> tuple[str, ...]:
     return (sys.executable, "-c", lines)
 
 
+@pytest.mark.parametrize("size", [1, 64])
 @pytest.mark.parametrize("name", NAMES)
-def test_engines_give_the_same_probabilities(name: str) -> None:
-    """On real digits no probability of a committed model differs by 1e-4 between the engines."""
+def test_engines_give_the_same_probabilities(name: str, size: int) -> None:
+    """On real digits, alone or in batches, no probability of a committed model differs by 1e-4 between the engines."""
     artifact = open_version(RELEASE, name, store.latest(RELEASE, name) or 0)
     pictures = digits()[:, np.newaxis].astype(np.float32) / np.float32(255)
+    batches = np.split(pictures, range(size, len(pictures), size))
+    predictors = [open_engine(Settings(engine=engine)).predictor(artifact) for engine in ENGINES]
     ours, theirs = (
-        probabilities(open_engine(Settings(engine=engine)).predictor(artifact)(pictures), artifact.manifest.temperature)
-        for engine in ENGINES
+        probabilities(np.concatenate([predict(batch) for batch in batches]), artifact.manifest.temperature)
+        for predict in predictors
     )
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-4)
 
