@@ -2,6 +2,7 @@
 
 import glob
 import os
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -13,7 +14,7 @@ _BYTES = 16 * 2**20  # of a request, about: what is kept in memory and sent agai
 def find(arguments: Iterable[str]) -> list[Path]:
     """The files that are meant: as they are named, by a pattern, or in a folder by their suffix, there sorted.
 
-    What does not exist is among them too: it becomes a row that says so.
+    What does not exist is among them too: it becomes a row that says so. Of a folder only regular files are taken.
     """
     return [path for argument in arguments for path in _find(argument)]
 
@@ -33,25 +34,44 @@ def batches(paths: Sequence[Path]) -> Iterator[list[Path]]:
         yield batch
 
 
+def exists(path: Path) -> bool:
+    """Whether there is something, of whatever kind."""
+    return _status(path) is not None
+
+
 def _find(argument: str) -> Iterator[Path]:
     path = Path(argument)
-    if path.is_dir():
-        yield from _pictures(path)
-    elif path.exists() or not glob.has_magic(argument):
-        yield path
+    if exists(path) or not glob.has_magic(argument):
+        yield from _taken(path)
     else:  # quoted, or in a shell that leaves patterns as they are
         for found in sorted(glob.glob(argument, recursive=True)) or [argument]:  # noqa: PTH207 - it may be absolute
-            yield from _pictures(Path(found)) if Path(found).is_dir() else [Path(found)]
+            yield from _taken(Path(found))
+
+
+def _taken(path: Path) -> Iterator[Path]:
+    status = _status(path)
+    if status and stat.S_ISDIR(status.st_mode):
+        yield from _pictures(path)
+    else:
+        yield path
 
 
 def _pictures(folder: Path) -> Iterator[Path]:
     for place, folders, files in os.walk(folder):
         folders.sort()
-        yield from (Path(place, name) for name in sorted(files) if Path(name).suffix.lower() in SUFFIXES)
+        for name in sorted(files):
+            path = Path(place, name)
+            if path.suffix.lower() in SUFFIXES and path.is_file():
+                yield path
 
 
 def _size(path: Path) -> int:
+    status = _status(path)
+    return status.st_size if status else 0
+
+
+def _status(path: Path) -> os.stat_result | None:
     try:
-        return path.stat().st_size
+        return path.stat()
     except OSError:
-        return 0
+        return None

@@ -1,7 +1,6 @@
 import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO
@@ -29,26 +28,34 @@ def predict(
     """Read the digits on many pictures by a running service; the status is 1 if one could not be read, else 0."""
     from rich.console import Console
 
-    from service.client.files import find
+    from service.client.files import exists, find
     from service.client.rows import WRITERS
     from service.client.send import NoServiceError, Service
 
     write = next((writer for name, writer in WRITERS.items() if name == form), None)
     if write is None:
         raise typer.BadParameter(f"{form!r}: give {', '.join(WRITERS)}", param_hint="--format")
+    if not url.lower().startswith(("http://", "https://")):
+        raise typer.BadParameter(f"{url!r}: it must begin with http:// or https://", param_hint="--url")
     paths = find(files)
     if not paths:
         _refuse(f"There are no pictures in {', '.join(files)}.")
+    if not any(exists(path) for path in paths):
+        _refuse(f"There is no file {', '.join(map(str, paths))}.")
     console = Console(stderr=True)
     tally = Tally()
     with Service(url) as service:
         try:
-            service.meet()
+            service.meet(_tell)
+            with _opened(output) as out:
+                write(tally.count(_shown(_rows(service, paths, connections), len(paths), console)), out)
         except NoServiceError as error:
             _refuse(str(error))
-        with _opened(output) as out:
-            write(tally.count(_shown(_rows(service, paths, connections), len(paths), console)), out)
-    typer.echo(f"{tally.read:,} read, {tally.failed:,} failed", err=True)
+        except BrokenPipeError:  # whoever read has enough, as `head`
+            raise
+        except OSError as error:
+            _refuse(f"{output or 'stdout'}: it cannot be written: {error.strerror}")
+    _tell(f"{tally.read:,} read, {tally.failed:,} failed")
     raise typer.Exit(int(tally.failed > 0))
 
 
@@ -88,15 +95,16 @@ def _shown(rows: "Iterable[Row]", count: int, console: "Console") -> "Iterator[R
         yield from bar.track(rows, total=count)
 
 
-def _opened(output: Path | None) -> AbstractContextManager[TextIO]:
-    if output is None:
-        return nullcontext(sys.stdout)
-    try:
-        return output.open("w", encoding="utf-8", newline="")
-    except OSError as error:
-        raise typer.BadParameter(f"{output}: {error.strerror}", param_hint="--output") from error
+def _opened(output: Path | None) -> TextIO:
+    """What is written to, in UTF-8 also where stdout has another encoding."""
+    file = sys.stdout.fileno() if output is None else output
+    return open(file, "w", encoding="utf-8", errors="backslashreplace", newline="", closefd=output is not None)
+
+
+def _tell(message: str) -> None:
+    typer.echo(message, err=True)
 
 
 def _refuse(message: str) -> NoReturn:
-    typer.echo(message, err=True)
+    _tell(message)
     raise typer.Exit(2)

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,13 @@ def names(folder: Path, found: list[Path]) -> list[str]:
 def test_a_folder_is_its_pictures_with_all_below(folder: Path) -> None:
     """Sorted, by suffix, a folder's own before those below it."""
     assert names(folder, find([str(folder)])) == ["a.PNG", "b.png", "below/d.jpeg", "below/e.tif"]
+
+
+def test_of_a_folder_only_regular_files_are_taken(folder: Path) -> None:
+    """A pipe, which may never end, is passed over whatever its name; one that is named itself stays."""
+    os.mkfifo(folder / "x.png")
+    assert names(folder, find([str(folder)])) == ["a.PNG", "b.png", "below/d.jpeg", "below/e.tif"]
+    assert names(folder, find([f"{folder}/x.png"])) == ["x.png"]
 
 
 def test_a_file_is_taken_as_it_is_named(folder: Path) -> None:

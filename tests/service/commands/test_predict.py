@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -37,9 +39,10 @@ def folder(tmp_path: Path) -> Path:
     return scans
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "service", "predict", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    variables = {**os.environ, **environment}
+    return subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, encoding="utf-8", timeout=120)
 
 
 def test_a_folder_becomes_rows_in_order(server: Process, folder: Path) -> None:
@@ -51,7 +54,7 @@ def test_a_folder_becomes_rows_in_order(server: Process, folder: Path) -> None:
     assert [row["file"] for row in rows] == sorted(str(path) for path in folder.iterdir())
     bad = {Path(row["file"]).name: row["error"] for row in rows if row["error"]}
     assert set(bad) == {"100a.png", "200a.png"}
-    assert bad["200a.png"].startswith("The file is empty: ")
+    assert bad["200a.png"] == "The file is empty: It holds 0 bytes."
     good = [row for row in rows if not row["error"]]
     assert [row["label"] for row in good] == [good[at % 5]["label"] for at in range(300)]
 
@@ -77,6 +80,33 @@ def test_a_file_that_is_not_there_is_a_row(server: Process, folder: Path) -> Non
     assert bad["error"] == "The file cannot be read: No such file or directory"
 
 
+def test_what_is_no_picture_to_send_is_a_row(server: Process, folder: Path, tmp_path: Path) -> None:
+    """An archive, a pipe and a file of a terabyte are told, unread and unsent; the picture among them is read."""
+    with ZipFile(tmp_path / "good.zip", "w") as archive:
+        for at in range(4):
+            archive.writestr(f"{at}.png", PICTURES[at])
+    os.mkfifo(tmp_path / "pipe.png")
+    with (tmp_path / "large.png").open("wb") as large:
+        large.truncate(2**40)
+    files = (f"{tmp_path}/{name}" for name in ("good.zip", "pipe.png", "large.png"))
+    done = run(*files, f"{folder}/000.png", "--url", server.url)
+    assert done.returncode == 1, done.stderr
+    archived, pipe, large_one, good = csv.DictReader(io.StringIO(done.stdout))
+    assert archived["error"].startswith("The file is an archive, not a picture: Unpack it")
+    assert f"{server.url}/predict/batch" in archived["error"]
+    assert pipe["error"] == "The file cannot be read: It is not a regular file."
+    assert large_one["error"].startswith("The file is too large: It has 1,048,576 MiB")
+    assert good["label"]
+
+
+def test_a_failed_service_is_told_at_once(folder: Path, tmp_path: Path) -> None:
+    """Status 2, and why it failed as /health says it."""
+    with serving(tmp_path / "nothing") as running:
+        done = run(str(folder), "--url", running.url)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "'failed': 0 of 3 models can vote" in done.stderr
+
+
 def test_wrong_usage_is_told_with_status_2(folder: Path, tmp_path: Path) -> None:
     """No picture, a format that does not exist, no file, and a service that is not there."""
     empty = tmp_path / "empty"
@@ -86,7 +116,10 @@ def test_wrong_usage_is_told_with_status_2(folder: Path, tmp_path: Path) -> None
         ([str(folder), "--format", "xml"], "csv, json, ndjson"),
         ([], "Missing argument"),
         ([str(folder), "--url", "http://127.0.0.1:9"], "no service answers"),
-        ([str(folder), "--url", "nowhere"], "no service answers"),
+        ([str(folder), "--url", "http://127.0.0.1:99999"], "no service answers"),
+        ([str(folder), "--url", "127.0.0.1:9"], "must begin with http:// or https://"),
+        ([str(folder), "--url", "ftp://127.0.0.1"], "must begin with http:// or https://"),
+        ([f"{folder}/nope*.png", f"{folder}/none.png"], f"There is no file {folder}/nope*.png, {folder}/none.png."),
     ):
         done = run(*arguments)
         assert done.returncode == 2, done.stdout + done.stderr
@@ -102,10 +135,32 @@ def test_an_output_that_cannot_be_written_is_told(server: Process, folder: Path)
     assert "No such file" in done.stderr
 
 
-class Flaky(BaseHTTPRequestHandler):
-    """Answers the first request of many pictures by 503, breaks the second off, and answers the third."""
+def test_rows_that_cannot_be_written_are_told(server: Process, folder: Path) -> None:
+    """A full disk ends with one line and status 2, be it a file's or stdout's."""
+    arguments = (f"{folder}/00*.png", "--url", server.url)
+    done = run(*arguments, "--output", "/dev/full")
+    assert (done.returncode, done.stderr) == (2, "/dev/full: it cannot be written: No space left on device\n")
+    command = [sys.executable, "-m", "service", "predict", *arguments]
+    with Path("/dev/full").open("w") as full:
+        told = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120)
+    assert (told.returncode, told.stderr) == (2, "stdout: it cannot be written: No space left on device\n")
 
+
+def test_names_are_written_in_any_locale(server: Process, tmp_path: Path) -> None:
+    """Stdout is UTF-8, also where Python takes it for ASCII."""
+    path = tmp_path / "sechs-\u516d.png"
+    path.write_bytes(PICTURES[0])
+    done = run(str(path), "--url", server.url, PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+    assert str(path) in done.stdout
+
+
+class Flaky(BaseHTTPRequestHandler):
+    """Is starting, then ready; answers the first POST by 503, breaks the second off, and answers the third."""
+
+    asked = 0
     met = 0
+    answers = 1
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *_arguments: object) -> None:
@@ -113,7 +168,9 @@ class Flaky(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Health."""
-        self._answer(200, {"state": "ready"})
+        type(self).asked += 1
+        told = {"state": "ready"} if self.asked > 1 else {"state": "starting", "reason": "being loaded"}
+        self._answer(200 if self.asked > 1 else 503, told)
 
     def do_POST(self) -> None:
         """Many pictures."""
@@ -124,7 +181,8 @@ class Flaky(BaseHTTPRequestHandler):
         elif self.met == 2:
             self.close_connection = True
         else:
-            self._answer(200, {"answers": [{"index": 0, "name": "a", "error": {"title": "Odd", "detail": "Even."}}]})
+            answer = {"index": 0, "name": "a", "error": {"title": "Odd", "detail": "Even."}}
+            self._answer(200, {"answers": [answer] * self.answers})
 
     def _answer(self, status: int, told: object) -> None:
         body = json.dumps(told).encode()
@@ -136,8 +194,8 @@ class Flaky(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def flaky() -> Iterator[str]:
-    Flaky.met = 0
+def flaky(answers: int = 1) -> Iterator[str]:
+    Flaky.asked, Flaky.met, Flaky.answers = 0, 0, answers
     with ThreadingHTTPServer(("127.0.0.1", 0), Flaky) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -147,11 +205,20 @@ def flaky() -> Iterator[str]:
 
 
 def test_a_busy_service_and_a_broken_connection_are_asked_again(folder: Path) -> None:
-    """A 503 is waited for and what broke is sent again, so that the third answer counts."""
+    """While it starts it is waited for, and a line says so; after a 503 and a break the third answer counts."""
     with flaky() as url:
         done = run(f"{folder}/000.png", "--url", url)
     assert Flaky.met == 3
     assert "Odd: Even." in done.stdout
+    assert f"{url}: the service is starting, being loaded. Waiting for it." in done.stderr
+
+
+def test_answers_that_are_not_one_for_each_file_are_no_answers(folder: Path) -> None:
+    """Rather than a crash, or a prediction beside another's file."""
+    with flaky(answers=4) as url:
+        done = run(f"{folder}/000.png", "--url", url)
+    assert done.returncode == 1, done.stderr
+    assert "The service did not answer: Its answers are not one for each file." in done.stdout
 
 
 _MORTAL = """\
@@ -172,7 +239,8 @@ def test_a_service_that_ends_meanwhile_leaves_rows_with_an_error(folder: Path, a
     assert done.returncode == 1
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     assert len(rows) == 302
-    assert all(row["error"].startswith("The service did not answer: ") for row in rows)
+    told = [row["error"].partition(":")[0] for row in rows if not row["file"].endswith("200a.png")]
+    assert set(told) == {"The service did not answer"}
 
 
 _IMPORTED = (
