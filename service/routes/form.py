@@ -56,7 +56,7 @@ def _digit(answer: dict[str, Any]) -> dict[str, Any]:
         "shown": str(answer["label"]),
         "title": told["title"].replace("{label}", str(answer["label"])),
         "text": told["text"],
-        "steps": [*(["inverted"] if seen["polarity"] == "light on dark" else []), *seen["steps"]],
+        "steps": [*(["inverted"] if seen["polarity"] == "dark on light" else []), *seen["steps"]],
     }
 
 

@@ -32,7 +32,7 @@ def test_a_busy_service_is_asked_again(browser: Browser, release: Path) -> None:
                 stalled.sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 500\r\n")
                 stalled.sendall(b"Content-Type: multipart/form-data; boundary=x\r\n\r\n--x")
                 draw(page, 7)
-                expect(page.locator("#trouble h3")).to_have_text("Too many requests at once")
+                expect(page.locator("#trouble h3")).to_have_text("Very busy just now")
                 expect(page.locator("#trouble .again")).to_contain_text("Trying again in")
             expect(page.locator(".verdict h3")).to_have_text("The digit is 7")
             expect(page.locator("#trouble")).to_be_empty()

@@ -129,7 +129,7 @@ function bars(vote) {
 }
 
 function seen(look) {
-  const done = [...(look.polarity === "light on dark" ? ["inverted"] : []), ...look.steps];
+  const done = [...(look.polarity === "dark on light" ? ["inverted"] : []), ...look.steps];
   const steps = done.map((step) => el("li", {}, words.steps[step] ?? step));
   return el(
     "div",

@@ -78,7 +78,8 @@ async function post(route, picture, signal) {
   const found = await answer.json().catch(() => null);
   if (answer.ok && found) return found;
   const wait = answer.status === 503 ? Number(answer.headers.get("Retry-After")) || 1 : null;
-  if (found?.title) throw new Problem({ ...found, name: found.type.split(":").at(-1), wait });
+  const name = found?.type?.split(":").at(-1);
+  if (found?.title) throw new Problem({ ...found, ...words.problems[name], name, wait }); // its own words are for programs
   const { title, detail } = words.problems.unknown;
   const between = [502, 503, 504].includes(answer.status); // a proxy's own word that nobody is behind it
   throw new Problem({ title, detail: fill(detail, { status: answer.status }), wait: between ? wait ?? 1 : null });

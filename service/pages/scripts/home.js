@@ -51,8 +51,10 @@ function show({ strokes, file }) {
   paper.draw();
   boxes.replaceChildren();
   byId("hint").hidden = !isEmpty({ strokes, file });
+  const focused = document.activeElement;
   byId("undo").disabled = !past.length;
   byId("clear").disabled = isEmpty({ strokes, file });
+  if (focused?.disabled) byId("paper").focus(); // else the keyboard would be nowhere
   byId("unshown").hidden = true;
   if (shown.src) URL.revokeObjectURL(shown.src);
   shown.removeAttribute("src");
@@ -161,15 +163,18 @@ document.addEventListener("keydown", (event) => {
 function take(files) {
   const found = [...files].find((file) => file.type.startsWith("image/")) ?? files[0];
   if (found) change({ strokes: [], file: found });
+  else trouble({ ...words.problems.nothing, name: "nothing" });
 }
 
 for (const id of ["choose", "photo"]) {
   byId(id).addEventListener("change", (event) => {
-    take(event.target.files);
+    if (event.target.files.length) take(event.target.files);
     event.target.value = "";
   });
 }
-document.addEventListener("paste", (event) => take(event.clipboardData.files));
+document.addEventListener("paste", (event) => {
+  if (!event.target.closest?.("input, textarea")) take(event.clipboardData.files);
+});
 
 let within = 0;
 document.addEventListener("dragenter", (event) => {
@@ -189,16 +194,19 @@ document.addEventListener("drop", (event) => {
   take(event.dataTransfer.files);
 });
 
+let wanted = 0; // which click on an example is the newest
 for (const button of byId("examples").querySelectorAll("button")) {
   button.addEventListener("click", async () => {
     const name = button.dataset.file;
+    const [on, mine] = [state, (wanted += 1)];
     try {
       const answer = await fetch(`static/examples/${name}`);
       if (!answer.ok) throw new TypeError(answer.statusText);
       const content = await answer.blob();
+      if (on !== state || mine !== wanted) return; // something else was drawn or chosen meanwhile
       change({ strokes: [], file: new File([content], name, { type: content.type }) });
     } catch {
-      trouble({ ...words.problems.example, name: "example" });
+      if (on === state && mine === wanted) trouble({ ...words.problems.example, name: "example" });
     }
   });
 }
