@@ -27,7 +27,7 @@ from service.vote import Outcome, QuorumError, count
 
 log = structlog.get_logger("service")
 
-_SHARE = 4  # the pieces of one upload take a quarter of the queue at most,
+_SHARE = 4  # pictures that come together take a quarter of the queue at most: the pieces of one upload,
 _READERS = 2  # and those of so many uploads at a time
 
 
@@ -99,6 +99,11 @@ class Ensemble:
         """Whether requests should be sent here."""
         return self.health()[0] in ("ready", "degraded")
 
+    @property
+    def share(self) -> int:
+        """How many pictures that come together may wait at a time, so that others find room in the queue."""
+        return min(self.settings.max_batch, max(1, self.settings.queue // _SHARE))
+
     async def read(self, content: bytes) -> Seen:
         """Decode an uploaded file, off the event loop where it takes long; raises what `imaging.read` does."""
         if is_small(content):
@@ -132,10 +137,9 @@ class Ensemble:
             What `vote` does.
         """
         counted: list[Counted] = []
-        together = min(self.settings.max_batch, max(1, self.settings.queue // _SHARE))
-        for start in range(0, len(pictures), together):
+        for start in range(0, len(pictures), self.share):
             async with self._readers:
-                votes = [self.vote(picture) for picture in pictures[start : start + together]]
+                votes = [self.vote(picture) for picture in pictures[start : start + self.share]]
                 answers = await asyncio.gather(*votes, return_exceptions=True)  # none is left behind where one fails
             for answer in answers:
                 if isinstance(answer, BaseException):

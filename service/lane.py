@@ -14,7 +14,6 @@ from service.imaging import Seen
 T = TypeVar("T")
 R = TypeVar("R")
 
-_SHARE = 4  # they take a quarter of the queue at most
 _AHEAD = 2  # pictures a decoder that are given to it: one at work, one at hand
 _PAUSE = 0.005  # seconds until a full queue is looked at again
 
@@ -23,10 +22,9 @@ class Lane:
     """Reads and votes as the ensemble does, so many pictures at a time over all requests."""
 
     def __init__(self, ensemble: Ensemble) -> None:
-        settings = ensemble.settings
-        self.width = min(settings.max_batch, max(1, settings.queue // _SHARE))
+        self.width = ensemble.share
         self._ensemble = ensemble
-        self._reading = asyncio.Semaphore(_AHEAD * settings.decode_threads)
+        self._reading = asyncio.Semaphore(_AHEAD * ensemble.settings.decode_threads)
         self._voting = asyncio.Semaphore(self.width)
 
     async def read(self, content: Callable[[], Awaitable[bytes]]) -> tuple[Seen, float]:

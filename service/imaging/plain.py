@@ -39,12 +39,17 @@ def read_plain(content: bytes, max_pixels: int) -> NDArray[np.uint8] | None:
 
 
 def _pixels(content: bytes) -> int:
-    return int.from_bytes(content[16:20]) * int.from_bytes(content[20:24])
+    width, height = _size(content)
+    return width * height
+
+
+def _size(content: bytes) -> tuple[int, int]:
+    return int.from_bytes(content[16:20]), int.from_bytes(content[20:24])
 
 
 def _is_whole(content: bytes, end: int) -> bool:
     """Whether the data are the rows that the header says, each of a known filter: of others libpng would print."""
-    width, height = int.from_bytes(content[16:20]), int.from_bytes(content[20:24])
+    width, height = _size(content)
     inflater = zlib.decompressobj()
     try:
         data = inflater.decompress(content[_DATA:end], (width + 1) * height + 1)

@@ -1,6 +1,5 @@
 """POST /: the plain form of browsers without scripts, answered with a page."""
 
-import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -9,10 +8,10 @@ from starlette.types import Message
 
 from service.dependencies import get_ensemble
 from service.ensemble import Ensemble
-from service.errors import SlowBody
 from service.html import mebibytes, page, words
 from service.routes import predict, read
 from service.schemas import NumberPrediction
+from service.upload import whole
 
 router = APIRouter(include_in_schema=False)
 
@@ -20,11 +19,7 @@ router = APIRouter(include_in_schema=False)
 @router.post("/")
 async def answer(request: Request, ensemble: Annotated[Ensemble, Depends(get_ensemble)]) -> Response:
     """One digit where there is one, else a number where there is one."""
-    try:
-        async with asyncio.timeout(ensemble.settings.body_seconds):
-            content = await request.body()
-    except TimeoutError as error:
-        raise SlowBody from error
+    content = await whole(request, ensemble.settings.body_seconds)
     one = await predict.vote_on(_again(request, content), explain=True)
     several = any(warning.startswith("several shapes") for warning in one["warnings"])
     told: dict[str, Any] | None = None
