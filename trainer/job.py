@@ -56,10 +56,7 @@ def run(
     for folder in (artifacts, runs):
         check_writable(folder)  # now, not after minutes of training
     training, validation, held = sampling.split(mnist, recipe, device)
-    checkpoints = {name: runs / f"{recipe.name}-{recipe.seed}" / f"{name}.ckpt" for name in names}
-    if not resume:  # a later --resume must not take an older run's for this one's
-        for checkpoint in checkpoints.values():
-            checkpoint.unlink(missing_ok=True)
+    checkpoints = {name: checkpoint_path(runs, recipe, name, resume=resume) for name in names}
     trained, diverged = _train(recipe, checkpoints, training, validation, progress, resume=resume)
     measured, vote = measure(trained, mnist, held.numpy())
     progress.figures(measured, vote)
@@ -133,6 +130,14 @@ def _set_aside(checkpoint: Path) -> None:
     # Under its own name it would be refused by --resume with the lower rate, and diverge again with the old one.
     if checkpoint.exists():
         checkpoint.replace(checkpoint.with_suffix(".diverged.ckpt"))
+
+
+def checkpoint_path(runs: Path, recipe: Recipe, name: str, *, resume: bool) -> Path:
+    """Where a model's checkpoint lies; an older run's is removed unless that is to be gone on with."""
+    path = runs / f"{recipe.name}-{recipe.seed}" / f"{name}.ckpt"
+    if not resume:  # a later --resume must not take an older run's for this one's
+        path.unlink(missing_ok=True)
+    return path
 
 
 def check_writable(folder: Path) -> None:

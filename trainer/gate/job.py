@@ -16,7 +16,7 @@ from trainer.gate import examples
 from trainer.gate import report as gate_report
 from trainer.gate.examples import Held
 from trainer.gate.measure import Measured, measure
-from trainer.job import check_writable
+from trainer.job import check_writable, checkpoint_path
 from trainer.loss import UNITS
 from trainer.mnist import Mnist
 from trainer.progress import Progress
@@ -55,9 +55,7 @@ def run(
         mnist.training_pictures[chosen], mnist.training_labels[chosen], recipe.seed + 1_000, settings.augmentation
     )
     training = examples.training(mnist, recipe, outputs, device)
-    checkpoint = runs / f"{recipe.name}-{recipe.seed}" / "gate.ckpt"
-    if not resume:  # a later --resume must not take an older run's for this one's
-        checkpoint.unlink(missing_ok=True)
+    checkpoint = checkpoint_path(runs, recipe, GATE, resume=resume)
     with progress.model(GATE, settings.epochs * data.steps(len(training), settings.batch_size)) as watch:
         trained = loop.train(
             recipe, NETWORK, training, validation.examples(device), checkpoint,
