@@ -56,7 +56,7 @@ class Ensemble:
         self.draining = True
         if self._loading is not None:
             self._loading.cancel()
-        await self._batcher.stop()
+        self._batcher.stop()
         self._decoders.shutdown(wait=False, cancel_futures=True)
 
     async def _load(self) -> None:
@@ -121,7 +121,7 @@ class Ensemble:
         """
         self.check()
         try:
-            return await self.queue.put(picture)
+            return await self._batcher.put(picture)
         except QuorumError as error:
             raise NoQuorum(f"{error} /health says more.") from error
 

@@ -20,6 +20,7 @@ from service.ensemble import Ensemble
 from service.settings import Settings, SettingsError
 
 _BACKLOG = 2048  # connections that may wait to be taken, as uvicorn has it
+_SWITCH = 0.0005  # seconds that the batcher's thread, back from the models, waits for the event loop to let it go on
 _PATIENCE = 15  # seconds until a worker that gives its supervisor no sign is replaced
 
 
@@ -73,6 +74,7 @@ class Server(uvicorn.Server):
         # uvicorn raises the signal again once it has shut down in good order: by then there is nothing left to end.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)
+        sys.setswitchinterval(_SWITCH)
         super().run(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:

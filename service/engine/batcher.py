@@ -2,35 +2,51 @@
 
 import asyncio
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Lock
 from typing import TypeVar
 
 import numpy as np
+import structlog
 
 from registry.rules import Floats
 from service import metrics
 from service.engine.queue import Counted, Item, Queue
 from service.vote import Outcome
 
+log = structlog.get_logger("service")
+
 T = TypeVar("T")
 Count = Callable[[Floats], list[Outcome]]
+Answer = Counted | Exception
+
+_QUICK = 0.005  # seconds: what holds the event loop no longer than this may run on it
 
 
 class Batcher:
-    """Moves pictures from the queue through `count`, in one thread, one batch at a time."""
+    """Moves pictures from a queue through `count`, one batch at a time.
+
+    A thread of its own takes batch after batch for as long as any picture waits, without asking the event loop, which
+    meanwhile receives the next ones. A picture that is alone runs on the event loop itself, where that is quick: to
+    wake the thread and be woken by it takes as long again.
+    """
 
     def __init__(self, queue: Queue, count: Count, max_batch: int) -> None:
         self._queue = queue
         self._count = count
         self._max_batch = max_batch
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="inference")
-        self._task: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._at_work = False  # or about to be; changed under the lock, as both threads look at the queue by it
+        self._lock = Lock()
+        self._alone_seconds = 0.0  # what a picture alone takes, of late
+        self._broken = False
 
     @property
     def alive(self) -> bool:
         """Whether batches are being taken."""
-        return self._task is not None and not self._task.done()
+        return self._loop is not None and not self._broken
 
     async def in_thread(self, prepare: Callable[[], T]) -> T:
         """Run what prepares the models in the thread that will run them: torch's caches are a thread's own."""
@@ -38,31 +54,73 @@ class Batcher:
 
     def start(self) -> None:
         """Begin to take batches; needs a running event loop."""
-        self._task = asyncio.create_task(self._run(), name="batcher")
+        self._loop = asyncio.get_running_loop()
 
-    async def stop(self) -> None:
-        """Stop taking batches and let go of the thread."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+    def stop(self) -> None:
+        """Take no further batch and let go of the thread."""
+        self._loop = None
         self._thread.shutdown(wait=False)
 
-    async def _run(self) -> None:
-        while True:
-            items = await self._queue.take(self._max_batch)
-            taken = time.perf_counter()
-            metrics.batched([taken - item.queued for item in items])
-            try:
-                outcomes = await asyncio.get_running_loop().run_in_executor(self._thread, self._count, _stack(items))
-                seconds = time.perf_counter() - taken
-                for item, outcome in zip(items, outcomes, strict=True):
-                    if not item.future.done():  # its caller may have gone away
-                        item.future.set_result(Counted(outcome, taken - item.queued, seconds, len(items)))
-            except Exception as error:
-                for item in items:
-                    if not item.future.done():
-                        item.future.set_exception(error)
+    def put(self, picture: Floats) -> asyncio.Future[Counted]:
+        """Queue a picture [1, 28, 28]; the future is its result.
+
+        Raises:
+            Busy: if the queue is full.
+        """
+        future = self._queue.put(picture)
+        if self._loop is not None:
+            with self._lock:
+                rests, self._at_work = not self._at_work, True
+            if rests:  # what else came with it is queued by the end of this turn of the loop
+                self._loop.call_soon(self._begin)
+        return future
+
+    def _begin(self) -> None:
+        items = self._next()
+        if len(items) == 1 and not self._queue and self._alone_seconds < _QUICK:
+            _tell(items, self._run(items))
+            items = self._next()  # nothing can have come: the event loop was here
+        if items and self._loop is not None:
+            self._thread.submit(self._work, self._loop, items).add_done_callback(self._ended)
+
+    def _work(self, loop: asyncio.AbstractEventLoop, items: list[Item]) -> None:
+        while items:
+            loop.call_soon_threadsafe(_tell, items, self._run(items))
+            items = self._next()
+
+    def _next(self) -> list[Item]:
+        with self._lock:
+            items = self._queue.take(self._max_batch) if self.alive else []
+            self._at_work = bool(items)
+        return items
+
+    def _run(self, items: Sequence[Item]) -> list[Answer]:
+        taken = time.perf_counter()
+        metrics.batched([taken - item.queued for item in items])
+        try:
+            outcomes = self._count(np.stack([item.picture for item in items]))
+            seconds = time.perf_counter() - taken
+            answers: list[Answer] = [
+                Counted(outcome, taken - item.queued, seconds, len(items))
+                for item, outcome in zip(items, outcomes, strict=True)
+            ]
+        except Exception as error:
+            return [error] * len(items)
+        if len(items) == 1:
+            self._alone_seconds += (seconds - self._alone_seconds) / 4
+        return answers
+
+    def _ended(self, work: Future[None]) -> None:
+        if not work.cancelled() and (error := work.exception()) is not None and self._loop is not None:
+            self._broken = True
+            log.error("the batcher has stopped", exc_info=error)
 
 
-def _stack(items: list[Item]) -> Floats:
-    return np.stack([item.picture for item in items])
+def _tell(items: Sequence[Item], answers: Sequence[Answer]) -> None:
+    for item, answer in zip(items, answers, strict=True):
+        if item.future.done():  # its caller has gone away
+            continue
+        if isinstance(answer, Exception):
+            item.future.set_exception(answer)
+        else:
+            item.future.set_result(answer)

@@ -30,12 +30,11 @@ class Item:
 
 
 class Queue:
-    """First in, first out; used from the event loop alone."""
+    """First in, first out; filled from the event loop, emptied from there or by the batcher's thread."""
 
     def __init__(self, bound: int) -> None:
         self._bound = bound
-        self._items: deque[Item] = deque()
-        self._filled = asyncio.Event()
+        self._items: deque[Item] = deque()  # whose append and popleft are atomic
 
     def __len__(self) -> int:
         return len(self._items)
@@ -50,16 +49,13 @@ class Queue:
             raise Busy
         item = Item(picture, asyncio.get_running_loop().create_future())
         self._items.append(item)
-        self._filled.set()
         return item.future
 
-    async def take(self, most: int) -> list[Item]:
-        """Wait for a first item, then take all that is there, up to `most`; what nobody awaits any more is dropped."""
-        while True:
-            await self._filled.wait()
-            taken = [self._items.popleft() for _ in range(min(most, len(self._items)))]
-            if not self._items:
-                self._filled.clear()
-            wanted = [item for item in taken if not item.future.done()]
-            if wanted:
-                return wanted
+    def take(self, most: int) -> list[Item]:
+        """All that is there, up to `most`; what nobody awaits any more is dropped, and counts for none."""
+        taken: list[Item] = []
+        while self._items and len(taken) < most:
+            item = self._items.popleft()
+            if not item.future.done():
+                taken.append(item)
+        return taken

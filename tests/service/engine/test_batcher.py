@@ -1,5 +1,6 @@
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -24,39 +25,78 @@ def outcomes(batch: Floats) -> list[Outcome]:
 
 
 @asynccontextmanager
-async def running(count: Callable[[Floats], list[Outcome]], most: int = 64) -> AsyncIterator[tuple[Queue, Batcher]]:
-    queue = Queue(1000)
-    batcher = Batcher(queue, count, most)
+async def running(count: Callable[[Floats], list[Outcome]], most: int = 64) -> AsyncIterator[Batcher]:
+    batcher = Batcher(Queue(1000), count, most)
     batcher.start()
-    yield queue, batcher
-    await batcher.stop()
+    yield batcher
+    batcher.stop()
 
 
 async def test_pictures_that_gather_while_the_device_is_busy_share_a_batch() -> None:
     """While one batch runs the rest gathers, is taken together, and each picture gets its own outcome."""
-    free = threading.Event()
+    busy, free = threading.Event(), threading.Event()
     sizes: list[int] = []
 
     def slow(batch: Floats) -> list[Outcome]:
+        busy.set()
         free.wait(10)
         sizes.append(len(batch))
         return outcomes(batch)
 
-    async with running(slow, most=16) as (queue, _):
-        first = queue.put(picture(0))
-        await asyncio.sleep(0.01)
-        others = [queue.put(picture(value)) for value in range(1, 41)]
+    async with running(slow, most=16) as batcher:
+        first = [batcher.put(picture(value)) for value in range(2)]
+        await asyncio.to_thread(busy.wait, 10)
+        others = [batcher.put(picture(value)) for value in range(2, 42)]
         free.set()
-        counted = await asyncio.gather(first, *others)
-    assert sizes == [1, 16, 16, 8]
-    assert [one.outcome.confidence for one in counted] == list(range(41))
-    assert [one.batch_size for one in counted] == [1] + [16] * 32 + [8] * 8
+        counted = await asyncio.gather(*first, *others)
+    assert sizes == [2, 16, 16, 8]
+    assert [one.outcome.confidence for one in counted] == list(range(42))
+    assert [one.batch_size for one in counted] == [2] * 2 + [16] * 32 + [8] * 8
+
+
+async def test_the_thread_goes_on_with_what_has_come_without_the_event_loop() -> None:
+    """However long the event loop is held, what was queued before is run meanwhile, batch after batch."""
+    busy, free, done = threading.Event(), threading.Event(), threading.Event()
+
+    def slow(batch: Floats) -> list[Outcome]:
+        busy.set()
+        free.wait(10)
+        if len(batch) == 3:
+            done.set()
+        return outcomes(batch)
+
+    async with running(slow) as batcher:
+        first = [batcher.put(picture(value)) for value in range(2)]
+        await asyncio.to_thread(busy.wait, 10)
+        others = [batcher.put(picture(value)) for value in range(3)]
+        free.set()
+        assert done.wait(10), "the second batch waited for the event loop"
+        await asyncio.gather(*first, *others)
+
+
+async def test_a_picture_alone_runs_on_the_event_loop_where_that_is_quick() -> None:
+    """A lone picture is not handed to the thread, several are, and a lone one is too once it takes long."""
+    threads: list[str] = []
+    pause = 0.0
+
+    def named(batch: Floats) -> list[Outcome]:
+        time.sleep(pause)
+        threads.append(threading.current_thread().name.split("_")[0])
+        return outcomes(batch)
+
+    async with running(named) as batcher:
+        await batcher.put(picture(0))
+        await asyncio.gather(batcher.put(picture(0)), batcher.put(picture(0)))
+        pause = 0.1
+        await batcher.put(picture(0))
+        await batcher.put(picture(0))
+    assert threads == ["MainThread", "inference", "MainThread", "inference"]
 
 
 async def test_a_lone_picture_does_not_wait_for_company() -> None:
     """With a free device a picture is a batch of its own."""
-    async with running(outcomes) as (queue, _):
-        assert (await queue.put(picture(1))).batch_size == 1
+    async with running(outcomes) as batcher:
+        assert (await batcher.put(picture(1))).batch_size == 1
 
 
 async def test_an_error_reaches_its_batch_and_no_other() -> None:
@@ -67,15 +107,15 @@ async def test_an_error_reaches_its_batch_and_no_other() -> None:
             raise RuntimeError("poison")
         return outcomes(batch)
 
-    async with running(fragile) as (queue, batcher):
+    async with running(fragile) as batcher:
         with pytest.raises(RuntimeError, match="poison"):
-            await queue.put(picture(13))
-        assert (await queue.put(picture(1))).outcome.confidence == 1
+            await batcher.put(picture(13))
+        assert (await batcher.put(picture(1))).outcome.confidence == 1
         assert batcher.alive
 
 
 async def test_a_stopped_batcher_is_not_alive() -> None:
     """After stop no batch is taken any more, and health can see it."""
-    async with running(outcomes) as (_, batcher):
+    async with running(outcomes) as batcher:
         assert batcher.alive
     assert not batcher.alive
