@@ -18,8 +18,9 @@ def install(name: str, requirements: Path) -> str | None:
     """Install one peer; the last line of what went wrong, or None."""
     folder = ENVIRONMENTS / name
     packages = folder / Path(sysconfig.get_path("purelib")).relative_to(sys.prefix)
-    mark = packages / _BORROWED
+    mark, borrowed = packages / _BORROWED, sysconfig.get_path("purelib") + "\n"
     if mark.exists() and mark.stat().st_mtime > requirements.stat().st_mtime:
+        mark.write_text(borrowed, "utf-8")  # the repository may have been moved since
         return None
     venv.create(folder, clear=True, with_pip=True)
     pip = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
@@ -27,7 +28,7 @@ def install(name: str, requirements: Path) -> str | None:
     if done.returncode:
         return (done.stderr.strip().splitlines() or ["pip failed"])[-1]
     # After the peer's own packages, so that its own versions come first and only what it lacks is borrowed: torch.
-    mark.write_text(sysconfig.get_path("purelib") + "\n", "utf-8")
+    mark.write_text(borrowed, "utf-8")
     return None
 
 
