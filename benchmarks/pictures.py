@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
+from registry import store
 from registry.manifest import GATE
 from registry.rules import Floats
 from service import imaging
@@ -27,7 +28,7 @@ from service.acceptance import accept
 from service.engine.backend import infer, score
 from service.engine.engine import open_engine
 from service.errors import ServiceError
-from service.models import Model, load_model, load_models
+from service.models import Model, load_version
 from service.settings import Settings
 from service.vote import Outcome, count
 
@@ -84,11 +85,12 @@ def tutorial(content: bytes) -> Floats:
 
 def load(settings: Settings) -> tuple[list[Model], Model]:
     """The models that vote and the gate, on the CPU."""
-    engine = open_engine(settings)
-    return (
-        load_models(settings.artifacts, settings.models, engine, settings.max_batch),
-        load_model(settings.artifacts, GATE, engine, settings.max_batch),
-    )
+    engine, root = open_engine(settings), settings.artifacts
+
+    def newest(name: str) -> Model:
+        return Model(name, *load_version(root, name, store.latest(root, name) or 0, engine, settings.max_batch))
+
+    return [newest(name) for name in settings.models], newest(GATE)
 
 
 def vote(models: Sequence[Model], gate: Model, pictures: Sequence[Floats], settings: Settings) -> list[Outcome]:

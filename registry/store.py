@@ -12,6 +12,8 @@ GOLDEN_FILE = "golden.npz"
 CONFIG_FILE = "config.pbtxt"
 LABELS_FILE = "labels.txt"
 
+Stamp = tuple[tuple[str, int, int, int], ...]  # of each file: path, inode, bytes, nanoseconds
+
 
 def models(root: Path) -> list[str]:
     """Names of the models that vote and have at least one version, sorted; the gate is none of them."""
@@ -41,6 +43,22 @@ def latest(root: Path, model: str) -> int | None:
 def version_path(root: Path, model: str, version: int) -> Path:
     """The folder of one version."""
     return root / model / str(version)
+
+
+def stamp(root: Path, model: str, version: int) -> Stamp | None:
+    """What is another once any file of a version is; None while it has no manifest, as one that is being copied."""
+    folder = version_path(root, model, version)
+    if not (folder / MANIFEST_FILE).is_file():
+        return None
+    try:
+        return tuple(sorted(_line(folder, path) for path in folder.rglob("*") if not path.is_dir()))
+    except FileNotFoundError:  # being removed
+        return None
+
+
+def _line(folder: Path, path: Path) -> tuple[str, int, int, int]:
+    found = path.lstat()
+    return path.relative_to(folder).as_posix(), found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def manifest(root: Path, model: str, version: int) -> Manifest:

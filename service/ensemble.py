@@ -4,10 +4,10 @@ import asyncio
 import gc
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count as numbers
 
 import structlog
 
-from registry.manifest import GATE
 from registry.rules import Floats
 from service import metrics
 from service.acceptance import accept
@@ -19,8 +19,9 @@ from service.errors import NoQuorum, NotReady
 from service.imaging import Seen, read, warm_up
 from service.imaging.page import Page, read_page
 from service.imaging.plain import is_small
-from service.models import Model, load_model, load_models
+from service.models import Model
 from service.numbers import Numbers, read_numbers
+from service.rollout import Rollout
 from service.schemas import State
 from service.settings import Settings
 from service.vote import Outcome, QuorumError, count
@@ -36,13 +37,13 @@ class Ensemble:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.models: list[Model] = []
-        self.gate: Model | None = None  # with DIGITVOTE_REJECT=off there is none
         self.device: str | None = None
         self.loaded = asyncio.Event()
         self.draining = False
         self.queue = Queue(settings.queue)
         self._batcher = Batcher(self.queue, self._count, settings.max_batch)
+        self.rollout = Rollout(settings)
+        self._batches = numbers()
         self._decoders = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
         self._readers = asyncio.Semaphore(_READERS)
         self._loading: asyncio.Task[None] | None = None
@@ -56,26 +57,36 @@ class Ensemble:
         self.draining = True
         if self._loading is not None:
             self._loading.cancel()
+        await self.rollout.stop()
         self._batcher.stop()
         self._decoders.shutdown(wait=False, cancel_futures=True)
 
     async def _load(self) -> None:
         try:
-            self.device, self.models, self.gate = await self._batcher.in_thread(self._prepare)
+            self.device = await self._batcher.in_thread(self._prepare)
+            await self.rollout.start()
             self._batcher.start()
         except Exception:  # as loading anew would not mend it, /health says failed
             log.exception("the models could not be loaded")
-        # What is loaded stays for good: the collector need not look at it again and again.
+        # What is imported stays for good: the collector need not look at it again and again.
         gc.collect()
         gc.freeze()
         self.loaded.set()
 
-    def _prepare(self) -> tuple[str, list[Model], Model | None]:
+    def _prepare(self) -> str:
         warm_up()
-        engine = open_engine(self.settings)
-        root, most = self.settings.artifacts, self.settings.max_batch
-        gate = None if self.settings.reject == "off" else load_model(root, GATE, engine, most)
-        return engine.device, load_models(root, self.settings.models, engine, most), gate
+        return open_engine(self.settings).device
+
+    @property
+    def models(self) -> tuple[Model, ...]:
+        """What votes now, or why it does not."""
+        return self.rollout.served.models
+
+    @property
+    def gate(self) -> Model | None:
+        """What says now whether there is a digit; with DIGITVOTE_REJECT=off there is none."""
+        gate = self.rollout.served.gate
+        return gate.model if gate else None
 
     def health(self) -> tuple[State, str | None]:
         """The state by name, and why it is not `ready`."""
@@ -83,14 +94,15 @@ class Ensemble:
             return "draining", "shutting down: requests in flight are being finished"
         if not self.loaded.is_set():
             return "starting", "the models are being loaded"
-        missing = [model.name for model in self.models if model.predict is None]
+        missing = self.rollout.served.missing
         able = len(self.models) - len(missing)
         if able < self.settings.quorum:
             return "failed", f"{able} of {len(self.settings.models)} models can vote, {self.settings.quorum} must"
         if not self._batcher.alive:
             return "failed", "the batcher has stopped"
         lacks = [f"not voting: {', '.join(missing)}"] if missing else []
-        if self.gate and self.gate.predict is None:
+        gate = self.gate
+        if gate and gate.predict is None:
             lacks.append("no gate: answers are accepted by their confidence alone")
         return ("degraded", "; ".join(lacks)) if lacks else ("ready", None)
 
@@ -160,7 +172,7 @@ class Ensemble:
             raise NoQuorum(f"{reason}. /health says why.".capitalize())
 
     def _count(self, batch: Floats) -> list[Outcome]:
-        outcomes = count(infer(self.models, batch), self.settings.rule, self.settings.quorum)
+        models, gate = self.rollout.served.at(next(self._batches))
+        outcomes = count(infer(models, batch), self.settings.rule, self.settings.quorum)
         metrics.voted(outcomes)
-        manifest = self.gate.manifest if self.gate else None
-        return accept(outcomes, score(self.gate, batch), manifest, self.settings.reject)
+        return accept(outcomes, score(gate, batch), gate.manifest if gate else None, self.settings.reject)

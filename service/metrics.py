@@ -17,6 +17,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 
 from registry.manifest import Manifest
 from registry.rules import Floats
+from service.models import Step
 from service.schemas import State
 from service.vote import Outcome
 
@@ -44,9 +45,11 @@ DISAGREEMENTS = _counter("digitvote_disagreements_total", "digits in answers on 
 REJECTIONS = _counter("digitvote_rejections_total", "digits in answers that were not accepted", ["reason"])
 REFUSALS = _counter("digitvote_refusals_total", "requests answered by an error", ["error"])
 MODEL_INFO = _gauge(
-    "digitvote_model_info", "1 for what is loaded", ["model", "version", "sha256"], multiprocess_mode="livemax"
+    "digitvote_model_info", "1 for what is served", ["model", "version", "sha256"], multiprocess_mode="livemax"
 )
-MODEL_LOADS = _counter("digitvote_model_loads_total", "models that were loaded, or failed to be", ["model", "outcome"])
+MODEL_LOADS = _counter(
+    "digitvote_model_loads_total", "versions that were loaded, or failed at a step", ["model", "outcome", "step"]
+)
 STATE = _gauge("digitvote_state", "workers in this state", ["state"])
 
 _routes: set[str] = set()
@@ -116,19 +119,25 @@ def answered(label: int, agreement: float, reason: str | None) -> None:
 
 def loading(model: str) -> None:
     """Tell of a model before it is loaded: what was never counted is 0, so that the first time is a rise."""
-    _child(MODEL_LOADS, model, "loaded")
-    _child(MODEL_LOADS, model, "failed")
+    _child(MODEL_LOADS, model, "loaded", "")
+    for step in get_args(Step):
+        _child(MODEL_LOADS, model, "failed", step)
 
 
 def loaded(manifest: Manifest) -> None:
-    """Count a version that was loaded, and tell of it."""
-    _child(MODEL_LOADS, manifest.name, "loaded").inc()
+    """Count a version that was loaded, and tell that it is served."""
+    _child(MODEL_LOADS, manifest.name, "loaded", "").inc()
     MODEL_INFO.labels(manifest.name, manifest.version, manifest.sha256).set(1)
 
 
-def not_loaded(model: str) -> None:
-    """Count a model that could not be loaded."""
-    _child(MODEL_LOADS, model, "failed").inc()
+def unloaded(manifest: Manifest) -> None:
+    """Tell that a version is no longer served."""
+    MODEL_INFO.labels(manifest.name, manifest.version, manifest.sha256).set(0)
+
+
+def not_loaded(model: str, step: Step) -> None:
+    """Count a version that could not be loaded, by what it failed at."""
+    _child(MODEL_LOADS, model, "failed", step).inc()
 
 
 def now(state: State, depth: int) -> None:

@@ -1,21 +1,17 @@
-"""What is loaded: for each model that votes, its newest version, or why there is none."""
+"""A version of a model, loaded once it has proved itself, or why there is none."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
-import structlog
 
-from registry import store
-from registry.errors import ArtifactError
-from registry.golden import Golden
 from registry.manifest import Manifest
 from registry.open import open_version
-from service import metrics
+from registry.store import Stamp
 from service.engine.engine import Engine, Predict
 
-log = structlog.get_logger("service")
+Step = Literal["verify", "load", "golden", "warm"]
 
 
 @dataclass(frozen=True)
@@ -26,40 +22,45 @@ class Model:
     manifest: Manifest | None = None
     predict: Predict | None = None
     reason: str | None = None
+    stamp: Stamp | None = None  # of its files before they were read
+
+    @property
+    def version(self) -> int | None:
+        """The version that is loaded."""
+        return self.manifest.version if self.manifest else None
 
 
-def load_models(artifacts: Path, names: Sequence[str], engine: Engine, max_batch: int) -> list[Model]:
-    """Load, check and warm up the newest version of each model; what fails is logged and keeps its reason."""
-    return [load_model(artifacts, name, engine, max_batch) for name in names]
+class LoadError(Exception):
+    """A version that must not be served; the message says why, `step` at what it failed."""
+
+    def __init__(self, step: Step, error: Exception) -> None:
+        super().__init__(str(error).strip() or repr(error))
+        self.step = step
 
 
-def load_model(artifacts: Path, name: str, engine: Engine, max_batch: int) -> Model:
-    """Load the newest version of one model: verified by sha256, held against its golden digits, warmed up."""
-    metrics.loading(name)
-    manifest: Manifest | None = None
+def load_version(artifacts: Path, name: str, version: int, engine: Engine, max_batch: int) -> tuple[Manifest, Predict]:
+    """Load one version: verified by sha256, held against its manifest and its golden digits, warmed up.
+
+    Raises:
+        LoadError: whatever is wrong with it.
+    """
+    step: Step = "verify"
     try:
-        version = store.latest(artifacts, name)
-        if version is None:
-            found = f"no version of it in {artifacts}" if artifacts.is_dir() else f"there is no folder {artifacts}"
-            raise ArtifactError(f"{found}: train one, or set DIGITVOTE_ARTIFACTS")
         artifact = open_version(artifacts, name, version)
-        manifest = artifact.manifest
+        step = "load"
         predict = engine.predictor(artifact)
+        step = "golden"
         artifact.golden.check(predict)
-        _warm_up(predict, artifact.golden, max_batch)
-    except Exception as error:  # whatever is wrong with one model, the others vote
-        reason = str(error).strip() or repr(error)
-        log.error("model not loaded", model=name, reason=reason)
-        metrics.not_loaded(name)
-        return Model(name, manifest, reason=reason)
-    log.info("model loaded", model=name, version=version, device=engine.device)
-    metrics.loaded(manifest)
-    return Model(name, manifest, metrics.timed(predict, manifest))
+        step = "warm"
+        _warm_up(predict, max_batch)
+    except Exception as error:
+        raise LoadError(step, error) from error
+    return artifact.manifest, predict
 
 
-def _warm_up(predict: Predict, golden: Golden, max_batch: int) -> None:
-    """Run the batch sizes at both ends twice: the first runs of a module compile it."""
+def _warm_up(predict: Predict, max_batch: int) -> None:
+    """Run the batch sizes at both ends twice: the first runs of a module compile it, for every thread."""
     for size in (1, 2, max_batch):
-        pictures = np.resize(golden.pictures, (size, 1, 28, 28))
+        pictures = np.zeros((size, 1, 28, 28), np.float32)
         for _ in range(2):
             predict(pictures)

@@ -161,14 +161,37 @@ class NumberPrediction(BaseModel):
 State = Literal["starting", "ready", "degraded", "draining", "failed"]
 
 
+Stage = Literal["waiting", "loading", "failed", "gone"]
+
+
+class Tried(BaseModel):
+    """A version that is published, wanted and not served."""
+
+    version: int = Field(examples=[3])
+    stage: Stage = Field(examples=["failed"])
+    reason: str = Field(examples=["is off by 0.5 on the golden digits, more than 0.001"])
+
+
+class Canary(BaseModel):
+    """The version that takes a share of a model's batches."""
+
+    version: int = Field(examples=[3])
+    percent: int = Field(ge=1, le=99, examples=[10], description="of the batches")
+    loaded: bool = Field(examples=[True])
+    sha256: str | None = Field(None, examples=["fd5e75a0…"], description="of model.pt")
+    reason: str | None = Field(None, examples=[None], description="why it is not loaded")
+
+
 class ModelHealth(BaseModel):
-    """Whether one model, or the gate, is loaded."""
+    """Whether one model, or the gate, is loaded, and what else is published of it."""
 
     model: str = Field(examples=["lenet5"])
     loaded: bool = Field(examples=[True])
     version: int | None = Field(None, examples=[1])
     sha256: str | None = Field(None, examples=["fd5e75a0…"], description="of model.pt")
     reason: str | None = Field(None, examples=[None], description="why it is not loaded")
+    canary: Canary | None = Field(None, description="where DIGITVOTE_VERSIONS asks for one")
+    tried: list[Tried] = Field([], examples=[[]], description="versions that are wanted more and do not vote, and why")
 
 
 class Health(BaseModel):

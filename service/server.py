@@ -72,7 +72,7 @@ class Server(uvicorn.Server):
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until SIGTERM or SIGINT, then finish what is in flight."""
         # uvicorn raises the signal again once it has shut down in good order: by then there is nothing left to end.
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda *_: None)
         sys.setswitchinterval(_SWITCH)
         super().run(sockets)
@@ -80,6 +80,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen, and tell so once the models are loaded."""
         self._loop = asyncio.get_running_loop()
+        signal.signal(signal.SIGHUP, lambda *_: self._reload())
         metrics.now(self.ensemble.health()[0], 0)
         await super().startup(sockets)
         self._banner = asyncio.create_task(self._tell())
@@ -107,6 +108,10 @@ class Server(uvicorn.Server):
         answer: Future[bool] = Future()
         self._loop.call_soon_threadsafe(lambda: answer.set_result(self.ensemble.able))
         return answer.result()
+
+    def _reload(self) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.ensemble.rollout.wake)
 
     async def _tell(self) -> None:
         await self.ensemble.loaded.wait()

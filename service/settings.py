@@ -5,12 +5,13 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from registry.manifest import GATE, ModelName
 from registry.rules import Rule
 from service.acceptance import Reject
+from service.pins import LATEST, Pin, read_pins
 
 PREFIX = "DIGITVOTE_"
 _OTHERS = ("DIGITVOTE_CACHE", "DIGITVOTE_COMMIT")  # the trainer's
@@ -36,6 +37,10 @@ class Settings(BaseSettings):
     models: Annotated[tuple[ModelName, ...], NoDecode] = Field(
         ("mlp", "cnn", "lenet5"), min_length=1, description="models that vote, separated by commas"
     )
+    versions: str = Field(
+        LATEST, description="versions that vote: latest, MODEL=2, MODEL=3:10% for a share of the batches; with commas"
+    )
+    poll_seconds: float = Field(5, ge=0, le=3600, description="seconds until artifacts are looked at again; 0: never")
     host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 for every interface")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
     workers: int = Field(1, ge=1, le=64, description="processes that serve, on one port")
@@ -70,6 +75,11 @@ class Settings(BaseSettings):
         """Threads that decode pictures in each worker."""
         return max(1, self.decoders // self.workers)
 
+    @property
+    def pins(self) -> dict[str, Pin]:
+        """Which versions are wanted of each model, and of the gate."""
+        return read_pins(self.versions, (*self.models, GATE))
+
     @field_validator("models", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
@@ -82,6 +92,13 @@ class Settings(BaseSettings):
             raise ValueError("each model votes once: a name stands there twice")
         if GATE in value:
             raise ValueError(f"{GATE} does not vote: it is loaded as DIGITVOTE_REJECT says")
+        return value
+
+    @field_validator("versions")
+    @classmethod
+    def _are_versions(cls, value: str, info: ValidationInfo) -> str:
+        if "models" in info.data:  # else that is what is wrong
+            read_pins(value, (*info.data["models"], GATE))
         return value
 
     @model_validator(mode="after")

@@ -4,11 +4,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 
+from registry.manifest import GATE
 from service.dependencies import get_ensemble
 from service.ensemble import Ensemble
 from service.errors import ServiceError, responses
-from service.models import Model
-from service.schemas import Health, ModelEntry, ModelHealth, Models
+from service.place import Place
+from service.schemas import Canary, Health, ModelEntry, ModelHealth, Models, Tried
 
 router = APIRouter(tags=["status"])
 
@@ -23,17 +24,18 @@ router = APIRouter(tags=["status"])
     },
 )
 async def health(response: Response, ensemble: Annotated[Ensemble, Depends(get_ensemble)]) -> Health:
-    """The state by name and, for each model, which version votes or why none does."""
+    """The state by name and, for each model, which version votes or why none does, and what else is published."""
     state, reason = ensemble.health()
     response.status_code = 200 if ensemble.able else 503
+    places = ensemble.rollout.places
     return Health(
         state=state,
         reason=reason,
         device=None if ensemble.device is None else str(ensemble.device),
         quorum=ensemble.settings.quorum,
         queued=len(ensemble.queue),
-        models=[_health(model) for model in ensemble.models],
-        gate=_health(ensemble.gate) if ensemble.gate else None,
+        models=[_health(places[name]) for name in ensemble.settings.models],
+        gate=_health(places[GATE]) if GATE in places else None,
     )
 
 
@@ -45,20 +47,42 @@ async def health(response: Response, ensemble: Annotated[Ensemble, Depends(get_e
 )
 async def models(ensemble: Annotated[Ensemble, Depends(get_ensemble)]) -> Models:
     """Each model that should vote, and the gate, with the manifest of its version: how trained, how well it does."""
+    places = ensemble.rollout.places
     return Models(
-        models=[_entry(model) for model in ensemble.models], gate=_entry(ensemble.gate) if ensemble.gate else None
+        models=[_entry(places[name]) for name in ensemble.settings.models],
+        gate=_entry(places[GATE]) if GATE in places else None,
     )
 
 
-def _entry(model: Model) -> ModelEntry:
-    return ModelEntry(**_health(model).model_dump(), manifest=model.manifest)
+def _entry(place: Place) -> ModelEntry:
+    return ModelEntry(**_health(place).model_dump(), manifest=place.voter.model.manifest)
 
 
-def _health(model: Model) -> ModelHealth:
+def _health(place: Place) -> ModelHealth:
+    model = place.voter.model
     return ModelHealth(
         model=model.name,
         loaded=model.predict is not None,
-        version=model.manifest.version if model.manifest else None,
+        version=model.version,
+        sha256=model.manifest.sha256 if model.manifest else None,
+        reason=model.reason,
+        canary=_canary(place),
+        tried=[
+            Tried(version=attempt.version, stage=attempt.stage, reason=attempt.reason)
+            for seat in place.seats
+            for attempt in seat.attempts.values()
+        ],
+    )
+
+
+def _canary(place: Place) -> Canary | None:
+    if place.canary is None or place.canary.want.exactly is None:
+        return None
+    model = place.canary.model
+    return Canary(
+        version=place.canary.want.exactly,
+        percent=place.percent,
+        loaded=model.predict is not None,
         sha256=model.manifest.sha256 if model.manifest else None,
         reason=model.reason,
     )

@@ -18,7 +18,7 @@ from PIL import Image
 from service.app import create_app
 from service.errors import MEDIA_TYPE, all_errors
 from service.imaging import read
-from service.models import load_models
+from service.models import load_version
 from service.settings import Settings
 from tests.support import Fragile, Nowhere, drawing, encoded, hosting, publish_model, publish_three, wait_until_loaded
 
@@ -264,13 +264,13 @@ def test_too_many_at_once_are_refused_and_the_rest_answered(artifacts: Path) -> 
 
 def test_while_the_models_load_the_state_is_starting(artifacts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before the models are loaded /health and /predict are 503, by the name of the state."""
-    loading, real = threading.Event(), load_models
+    loading, real = threading.Event(), load_version
 
     def slow(*arguments: Any) -> Any:
         loading.wait(30)
         return real(*arguments)
 
-    monkeypatch.setattr("service.ensemble.load_models", slow)
+    monkeypatch.setattr("service.rollout.load_version", slow)
     with hosting(app_of(artifacts)) as client:
         assert client.get("/health").status_code == 503
         assert client.get("/health").json()["state"] == "starting"

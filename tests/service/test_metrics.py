@@ -12,7 +12,8 @@ from registry.open import Artifact
 from service import metrics
 from service.app import create_app
 from service.engine.engine import Predict
-from service.models import load_model
+from service.models import Step
+from service.rollout import Rollout
 from service.settings import Settings
 from service.vote import Reason
 from tests.support import Linear, drawing, encoded, hosting, publish_model, publish_three, wait_until_loaded
@@ -147,7 +148,10 @@ def test_what_is_loaded_and_the_state_are_told(busy: httpx.Client) -> None:
     for model in health["models"]:
         info = {"model": model["model"], "version": str(model["version"]), "sha256": str(model["sha256"])}
         assert (told.get(("digitvote_model_info", frozenset(info.items()))) == 1) == model["loaded"]
-    assert told["digitvote_model_loads_total", frozenset({("model", "cnn"), ("outcome", "failed")})] >= 1
+    assert (
+        told["digitvote_model_loads_total", frozenset({("model", "cnn"), ("outcome", "failed"), ("step", "verify")})]
+        >= 1
+    )
     states = {dict(labels)["state"]: value for (name, labels), value in told.items() if name == "digitvote_state"}
     assert {name for name, value in states.items() if value} == {"degraded"}
     assert len(states) == 5
@@ -162,14 +166,15 @@ def test_nothing_is_in_flight_once_all_is_answered(client: httpx.Client) -> None
     assert told["digitvote_queue_depth", frozenset()] == 0
 
 
-def test_a_failed_load_is_a_rise_from_0(tmp_path: Path) -> None:
-    """While a model is being loaded both its counts are there, and 0; a failure then adds to its own alone."""
+@pytest.mark.anyio
+async def test_a_failed_load_is_a_rise_from_0(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a model is being loaded all its counts are there, and 0; a failure then adds to that of its step alone."""
     publish_model(tmp_path, "watched", Linear(0))
 
     def counts() -> dict[str, float]:
         told = samples(metrics.text().decode())
         return {
-            dict(labels)["outcome"]: value
+            dict(labels)["step"]: value
             for (name, labels), value in told.items()
             if name == "digitvote_model_loads_total" and dict(labels)["model"] == "watched"
         }
@@ -178,8 +183,12 @@ def test_a_failed_load_is_a_rise_from_0(tmp_path: Path) -> None:
         device = "cpu"
 
         def predictor(self, artifact: Artifact) -> Predict:
-            assert counts() == {"loaded": 0, "failed": 0}
+            assert counts() == dict.fromkeys(("", *get_args(Step)), 0)
             raise ArtifactError(f"{artifact.manifest.name} cannot be run")
 
-    assert load_model(tmp_path, "watched", Broken(), 4).reason == "watched cannot be run"
-    assert counts() == {"loaded": 0, "failed": 1}
+    rollout = Rollout(Settings(artifacts=tmp_path, models=("watched",), quorum=1, reject="off"))
+    monkeypatch.setattr("service.rollout.open_engine", lambda _settings: Broken())
+    await rollout.start()
+    await rollout.stop()
+    assert rollout.served.models[0].reason == "version 1: watched cannot be run"
+    assert counts() == {**dict.fromkeys(("", *get_args(Step)), 0), "load": 1}

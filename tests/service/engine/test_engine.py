@@ -12,7 +12,7 @@ from registry import store
 from registry.open import open_version
 from registry.rules import probabilities
 from service.engine.engine import open_engine
-from service.models import load_model
+from service.models import LoadError, load_version
 from service.settings import Settings, SettingsError
 from tests.mnist import digits, labels
 from tests.support import ROOT, Linear, encoded, publish_model, serving
@@ -79,9 +79,9 @@ def test_cuda_that_onnxruntime_lacks_is_refused() -> None:
 def test_a_version_without_a_graph_is_served_by_torch_alone(tmp_path: Path) -> None:
     """What was published before there was model.onnx votes with torch; with onnx the reason says how to add it."""
     publish_model(tmp_path, "mlp", Linear(0))
-    assert load_model(tmp_path, "mlp", open_engine(Settings()), 8).reason is None
-    reason = load_model(tmp_path, "mlp", open_engine(Settings(engine="onnx")), 8).reason or ""
-    assert "python -m trainer onnx FOLDER/mlp/1, or set DIGITVOTE_ENGINE=torch" in reason
+    assert load_version(tmp_path, "mlp", 1, open_engine(Settings()), 8)
+    with pytest.raises(LoadError, match="python -m trainer onnx FOLDER/mlp/1, or set DIGITVOTE_ENGINE=torch"):
+        load_version(tmp_path, "mlp", 1, open_engine(Settings(engine="onnx")), 8)
 
 
 @pytest.mark.parametrize("file", ["model.onnx", "model.pt"])
@@ -90,8 +90,8 @@ def test_altered_bytes_are_not_run(tmp_path: Path, file: str) -> None:
     shutil.copytree(RELEASE / "lenet5", tmp_path / "lenet5")
     path = tmp_path / "lenet5" / "1" / file
     path.write_bytes(path.read_bytes() + b"\0")
-    reason = load_model(tmp_path, "lenet5", open_engine(Settings(engine="onnx")), 8).reason or ""
-    assert f"{file}: sha256 is" in reason
+    with pytest.raises(LoadError, match=f"{file}: sha256 is"):
+        load_version(tmp_path, "lenet5", 1, open_engine(Settings(engine="onnx")), 8)
 
 
 def test_files_are_read_once(tmp_path: Path) -> None:

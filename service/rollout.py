@@ -1,0 +1,155 @@
+"""The rollout: what is served, and how a version that is published meanwhile comes to be.
+
+It is loaded beside the one that votes, in a thread of its own, and must pass every check before a batch is run by it;
+where it fails, all stays as it was. A batch that has begun ends with the versions that it began with.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from typing import Any, TypeVar
+
+import structlog
+
+from registry.manifest import GATE
+from service import metrics
+from service.engine.engine import Engine, open_engine
+from service.models import Model, load_version
+from service.place import Place
+from service.seat import Seat
+from service.served import Served
+from service.settings import Settings
+
+T = TypeVar("T")
+
+log = structlog.get_logger("service")
+
+
+class RolloutError(Exception):
+    """What was asked for cannot be; the message says why."""
+
+
+class Rollout:
+    """Holds what is served and takes up what is published, removed or asked for; used from the event loop alone."""
+
+    def __init__(self, settings: Settings) -> None:
+        names = [*settings.models, *([] if settings.reject == "off" else [GATE])]
+        self.places = {name: Place.of(name, settings.pins[name]) for name in names}
+        self.served = Served()
+        self._settings = settings
+        self._engine: Engine  # once started
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="rollout")
+        self._lock = asyncio.Lock()
+        self._woken = asyncio.Event()
+        self._watch: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Load of each model the most wanted version that passes, then look for what changes."""
+        for name in self.places:
+            metrics.loading(name)
+        self._engine = await self._beside(open_engine, self._settings)  # torch counts threads by thread
+        await self._look(list(self.places), patient=False)
+        self._watch = asyncio.create_task(self._keep_looking(), name="rollout")
+
+    async def stop(self) -> None:
+        """Look no more; what is being loaded is dropped."""
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.gather(self._watch, return_exceptions=True)
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def wake(self) -> None:
+        """Have it looked at once, and what has failed tried again."""
+        self._woken.set()
+
+    async def look(self, *, again: bool = False) -> None:
+        """Look at every model once, but those that were unloaded; `again` tries what has failed, and is not patient."""
+        for place in self.places.values() if again else ():
+            place.forget()
+        await self._look(list(self.places), patient=not again)
+
+    async def load(self, name: str) -> None:
+        """Look at one model now, and have it vote again if it was unloaded.
+
+        Raises:
+            RolloutError: if there is no such model, or a version that is wanted of it does not pass.
+        """
+        place = self._place(name)
+        place.unloaded = False
+        place.forget()
+        await self._look([name], patient=False)
+        for seat in place.seats:
+            for attempt in seat.attempts.values():
+                raise RolloutError(f"{name} {attempt.version}: {attempt.reason}")
+            if seat.model.predict is None:
+                raise RolloutError(f"{name}: {seat.model.reason}")
+
+    async def unload(self, name: str) -> None:
+        """Take a model, or the gate, out until it is loaded again.
+
+        Raises:
+            RolloutError: if there is no such model, or too few would be left to vote.
+        """
+        place = self._place(name)
+        async with self._lock:
+            left = [model for model in self.served.models if model.predict and model.name != name]
+            if name != GATE and len(left) < self._settings.quorum:
+                raise RolloutError(f"{name}: without it {len(left)} models could vote, {self._settings.quorum} must")
+            place.unloaded = True
+            place.forget()
+            for seat in place.seats:
+                self._give(seat, Model(name, reason="unloaded: load it to have it back"))
+
+    def _place(self, name: str) -> Place:
+        if self._watch is None:
+            raise RolloutError("the models are still being loaded")
+        if name not in self.places:
+            raise RolloutError(f"there is no model {name!r}; there are {', '.join(self.places)}")
+        return self.places[name]
+
+    async def _keep_looking(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.poll_seconds or None):
+                    await self._woken.wait()
+            again = self._woken.is_set()
+            self._woken.clear()
+            try:
+                await self.look(again=again)
+            except Exception:  # as of a disk that is gone for a while: what is served stays
+                log.exception("the artifacts could not be looked at", artifacts=str(self._settings.artifacts))
+
+    async def _look(self, names: list[str], *, patient: bool) -> None:
+        async with self._lock:
+            places = [self.places[name] for name in names if not self.places[name].unloaded]
+            for seat in (seat for place in places for seat in place.seats):
+                found = await self._beside(seat.survey, self._settings.artifacts)
+                model = await seat.look(found, self._load, patient=patient)
+                if model is not None:
+                    self._give(seat, model)
+                elif seat.model.predict is None:
+                    self._give(seat, Model(seat.name, reason=seat.lack(self._settings.artifacts)))
+
+    async def _load(self, name: str, version: int) -> Model:
+        where, most = self._settings.artifacts, self._settings.max_batch
+        manifest, predict = await self._beside(load_version, where, name, version, self._engine, most)
+        return Model(name, manifest, metrics.timed(predict, manifest))
+
+    def _give(self, seat: Seat, model: Model) -> None:
+        """Have the next batches run by what has the seats now."""
+        before, seat.model = seat.model, model
+        slots = {name: place.slot() for name, place in self.places.items()}
+        gate = slots.pop(GATE, None)
+        self.served = Served(tuple(slots.values()), gate)
+        if before.manifest:
+            metrics.unloaded(before.manifest)
+        if model.manifest:
+            metrics.loaded(model.manifest)
+            told = {"version": model.version, "instead_of": before.version, "device": self._engine.device}
+            log.info("model loaded", model=seat.name, **told)
+
+    async def _beside(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Run what may take long in the rollout's own thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, partial(function, *arguments))
