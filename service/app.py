@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from service import metrics
+from service import access, metrics
 from service.ensemble import Ensemble
 from service.errors import BadRequest, BodyTooLarge, MethodNotAllowed, NotFound, ServiceError, describe, problem
 from service.guard import Limit, Limits, RequestLog
@@ -71,10 +71,11 @@ def create_app(settings: Settings) -> FastAPI:
     pages.mount(app)
     many = Limit(settings.batch_bytes, settings.batches)
     app.add_middleware(Limits, limit=_limit(settings), own={batch.PATH: many})
+    access.guard(app, settings)
     app.add_middleware(ProblemPages)
     app.add_middleware(RequestLog)  # added last, so outermost: refusals of the limits are logged too
     plain = app.openapi
-    app.openapi = lambda: describe(plain())  # type: ignore[method-assign]
+    app.openapi = lambda: access.described(describe(plain()), settings)  # type: ignore[method-assign]
     app.exception_handler(ServiceError)(_service_error)
     app.exception_handler(HTTPException)(_http_exception)
     app.exception_handler(RequestValidationError)(_wrong_parameter)
