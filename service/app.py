@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from service import access, metrics
+from service import access, metrics, tracing
 from service.ensemble import Ensemble
 from service.errors import BadRequest, BodyTooLarge, MethodNotAllowed, NotFound, ServiceError, describe, problem
 from service.guard import Limit, Limits, RequestLog
@@ -38,9 +38,11 @@ Every error is RFC 9457 `application/problem+json` with a `detail` that says wha
 def create_app(settings: Settings) -> FastAPI:
     """The ASGI application of these settings; its models are loaded once its lifespan has begun."""
     ensemble = Ensemble(settings)
+    traces = tracing.provider(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        tracing.start(traces, settings)
         ensemble.start()
         if settings.workers > 1:
             await _settled(ensemble)
@@ -48,6 +50,7 @@ def create_app(settings: Settings) -> FastAPI:
                 _end_if_failed(ensemble)
         yield
         await ensemble.stop()
+        await tracing.stop(traces)
 
     app = FastAPI(
         title="digitvote",
@@ -58,6 +61,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        telemetry=tracing.telemetry(traces),
     )
     app.state.ensemble = ensemble
     app.state.replaces = False  # whether a worker ends for this one's sake

@@ -12,7 +12,7 @@ import structlog
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service import metrics, request_id
+from service import metrics, request_id, tracing
 from service.errors import BodyTooLarge, Busy, NotReady, ServiceError, problem
 from service.load import Load
 from service.upload import counted, too_large
@@ -38,7 +38,7 @@ class RequestLog:
             await self.app(scope, receive, send)
             return
         identity = request_id.accept(Headers(scope=scope).get(request_id.HEADER))
-        facts: dict[str, object] = {}
+        facts: dict[str, object] = tracing.ids(scope)
         scope.setdefault("state", {}).update(request_id=identity, log=facts)
         started = time.perf_counter()
         status = 0

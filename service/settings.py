@@ -91,6 +91,9 @@ class Settings(BaseSettings):
     quorum: int = Field(2, ge=1, description="votes that an answer needs at least")
     reject: Reject = Field("balanced", description="what has accepted=false: off, balanced or strict")
     grace: int = Field(20, ge=0, le=3600, description="seconds that requests in flight have after SIGTERM")
+    traces: str | None = Field(
+        None, pattern=r"^https?://[^/]", description="where OpenTelemetry traces are sent, as http://127.0.0.1:4318"
+    )
     log: Literal["auto", "json", "console"] = Field("auto", description="log lines; auto: console on a terminal")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="the least level that is logged"

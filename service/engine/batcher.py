@@ -42,6 +42,7 @@ class Batcher:
         self._lock = Lock()
         self._alone_seconds = 0.0  # what a picture alone takes, of late
         self._broken = False
+        self.vote_seconds = 0.0  # of the batch at work: `count` says so
 
     @property
     def alive(self) -> bool:
@@ -101,7 +102,7 @@ class Batcher:
             outcomes = self._count(np.stack([item.picture for item in items]))
             seconds = time.perf_counter() - taken
             answers: list[Answer] = [
-                Counted(outcome, taken - item.queued, seconds, len(items))
+                Counted(outcome, taken - item.queued, seconds, len(items), taken, self.vote_seconds)
                 for item, outcome in zip(items, outcomes, strict=True)
             ]
         except Exception as error:

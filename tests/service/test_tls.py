@@ -19,8 +19,9 @@ def certificate(folder: Path, name: str, *options: str) -> tuple[Path, Path]:
     """A new certificate of 127.0.0.1, signed by itself, and its key."""
     cert, key = folder / f"{name}.pem", folder / f"{name}.key"
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-days", "2"]
-    command += ["-subj", "/CN=digitvote", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert]
-    subprocess.run([*map(str, command), *(options or ("-noenc",))], check=True, capture_output=True)
+    command += ["-subj", "/CN=digitvote", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command += ["-keyout", str(key), "-out", str(cert)]
+    subprocess.run([*command, *(options or ("-noenc",))], check=True, capture_output=True)
     return cert, key
 
 
