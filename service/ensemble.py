@@ -88,7 +88,7 @@ class Ensemble:
         if able < self.settings.quorum:
             return "failed", f"{able} of {len(self.settings.models)} models can vote, {self.settings.quorum} must"
         if not self._batcher.alive:
-            return "failed", "the batcher has stopped"
+            return "failed", self._batcher.trouble or "the batcher has stopped"
         lacks = [f"not voting: {', '.join(missing)}"] if missing else []
         if self.gate and self.gate.predict is None:
             lacks.append("no gate: answers are accepted by their confidence alone")
@@ -98,6 +98,11 @@ class Ensemble:
     def able(self) -> bool:
         """Whether requests should be sent here."""
         return self.health()[0] in ("ready", "degraded")
+
+    @property
+    def alive(self) -> bool:
+        """Whether nothing has failed that only a new process would mend."""
+        return not self.loaded.is_set() or self._batcher.alive
 
     @property
     def share(self) -> int:
@@ -161,6 +166,7 @@ class Ensemble:
 
     def _count(self, batch: Floats) -> list[Outcome]:
         outcomes = count(infer(self.models, batch), self.settings.rule, self.settings.quorum)
-        metrics.voted(outcomes)
+        scores = score(self.gate, batch)
+        metrics.voted(outcomes)  # not before the gate: where that raises the batch is run again
         manifest = self.gate.manifest if self.gate else None
-        return accept(outcomes, score(self.gate, batch), manifest, self.settings.reject)
+        return accept(outcomes, scores, manifest, self.settings.reject)
