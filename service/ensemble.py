@@ -99,7 +99,7 @@ class Ensemble:
         if able < self.settings.quorum:
             return "failed", f"{able} of {len(self.settings.models)} models can vote, {self.settings.quorum} must"
         if not self._batcher.alive:
-            return "failed", "the batcher has stopped"
+            return "failed", self._batcher.trouble or "the batcher has stopped"
         lacks = [f"not voting: {', '.join(missing)}"] if missing else []
         gate = self.gate
         if gate and gate.predict is None:
@@ -110,6 +110,11 @@ class Ensemble:
     def able(self) -> bool:
         """Whether requests should be sent here."""
         return self.health()[0] in ("ready", "degraded")
+
+    @property
+    def alive(self) -> bool:
+        """Whether nothing has failed that only a new process would mend."""
+        return not self.loaded.is_set() or self._batcher.alive
 
     @property
     def share(self) -> int:
@@ -174,5 +179,6 @@ class Ensemble:
     def _count(self, batch: Floats) -> list[Outcome]:
         models, gate = self.rollout.served.at(next(self._batches))
         outcomes = count(infer(models, batch), self.settings.rule, self.settings.quorum)
-        metrics.voted(outcomes)
-        return accept(outcomes, score(gate, batch), gate.manifest if gate else None, self.settings.reject)
+        scores = score(gate, batch)
+        metrics.voted(outcomes)  # not before the gate: where that raises the batch is run again
+        return accept(outcomes, scores, gate.manifest if gate else None, self.settings.reject)
