@@ -27,7 +27,7 @@ serve: .venv/$(EXTRA).installed ## serve ARTIFACTS on HOST:PORT by ENGINE (torch
 train: .venv/train.installed .venv/tune.installed ## train all models by RECIPE (quick or release) and publish them in ARTIFACTS
 	@$(BIN)/python -m trainer train --recipe '$(RECIPE)' --artifacts '$(ARTIFACTS)' $(if $(DATA),--data '$(DATA)') $(ARGS)
 
-test: .venv/serve.installed .venv/train.installed .venv/tune.installed .venv/lint.installed .venv/test.installed .venv/browser.installed ## run all tests
+test: .venv/serve.installed .venv/train.installed .venv/tune.installed .venv/lint.installed .venv/test.installed .venv/browser.installed .venv/nginx.installed ## run all tests
 	@$(BIN)/python -m pytest $(ARGS)
 
 lint: .venv/serve.installed .venv/train.installed .venv/tune.installed .venv/lint.installed .venv/test.installed ## check style and types
@@ -63,6 +63,14 @@ clean: ## remove .venv, .venv-peers and caches
 	    apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends chromium; } || \
 	  PLAYWRIGHT_BROWSERS_PATH=.venv/browsers $(BIN)/python -m playwright install chromium-headless-shell || \
 	  echo "no browser can be had here: the tests of the pages skip" >&2
+	@touch $@
+
+# For the test of a rolling restart, which skips without it.
+.venv/nginx.installed: | .venv/bin/python
+	@command -v nginx || \
+	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+	    apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends nginx-light; } || \
+	  echo "no nginx can be had here: the test of a rolling restart skips" >&2
 	@touch $@
 
 .venv/%.installed: pyproject.toml requirements.lock | .venv/bin/python

@@ -19,7 +19,7 @@ from service.errors import BadRequest, BodyTooLarge, MethodNotAllowed, NotFound,
 from service.guard import Limit, Limits, RequestLog
 from service.lane import Lane
 from service.problem_pages import ProblemPages
-from service.routes import batch, form, pages, predict, read, report, status, telemetry
+from service.routes import batch, form, pages, predict, probes, read, report, status, telemetry
 from service.settings import Settings
 
 log = structlog.get_logger("service")
@@ -69,12 +69,12 @@ def create_app(settings: Settings) -> FastAPI:
     # As routes of the application itself: one of a router within it is found by twice as many steps.
     app.router.routes.extend(predict.router.routes)
     metrics.know(predict.router)
-    for part in (batch, read, status, telemetry, form, report):
+    for part in (batch, read, status, probes, telemetry, form, report):
         app.include_router(part.router)
         metrics.know(part.router)
     pages.mount(app)
     many = Limit(settings.batch_bytes, settings.batches)
-    app.add_middleware(Limits, limit=_limit(settings), own={batch.PATH: many})
+    app.add_middleware(Limits, limit=_limit(settings), own={batch.PATH: many}, deadline_ms=settings.deadline_ms)
     access.guard(app, settings)
     app.add_middleware(ProblemPages)
     app.add_middleware(RequestLog)  # added last, so outermost: refusals of the limits are logged too

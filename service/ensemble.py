@@ -100,7 +100,7 @@ class Ensemble:
         if able < self.settings.quorum:
             return "failed", f"{able} of {len(self.settings.models)} models can vote, {self.settings.quorum} must"
         if not self._batcher.alive:
-            return "failed", "the batcher has stopped"
+            return "failed", self._batcher.trouble or "the batcher has stopped"
         lacks = [f"not voting: {', '.join(missing)}"] if missing else []
         gate = self.gate
         if gate and gate.predict is None:
@@ -111,6 +111,11 @@ class Ensemble:
     def able(self) -> bool:
         """Whether requests should be sent here."""
         return self.health()[0] in ("ready", "degraded")
+
+    @property
+    def alive(self) -> bool:
+        """Whether nothing has failed that only a new process would mend."""
+        return not self.loaded.is_set() or self._batcher.alive
 
     @property
     def share(self) -> int:
@@ -186,10 +191,11 @@ class Ensemble:
 
     def _count(self, batch: Floats) -> list[Outcome]:
         models, gate = self.rollout.served.at(next(self._batches))
-        ballots, scores = infer(models, batch), score(gate, batch)
+        ballots = infer(models, batch)
+        scores = score(gate, batch)
         started = time.perf_counter()
         outcomes = count(ballots, self.settings.rule, self.settings.quorum)
-        metrics.voted(outcomes)
+        metrics.voted(outcomes)  # not before the gate: where that raises the batch is run again
         accepted = accept(outcomes, scores, gate.manifest if gate else None, self.settings.reject)
-        self._batcher.vote_seconds = time.perf_counter() - started
+        self._batcher.vote_seconds += time.perf_counter() - started
         return accepted

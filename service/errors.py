@@ -70,6 +70,11 @@ class SlowBody(ServiceError):
     default = "Its body did not come whole in time. Send it again, smaller or over a faster connection."
 
 
+class SlowHead(ServiceError):
+    status, name, title = 408, "slow-head", "The request took too long"
+    default = "Its first line and header did not come whole in time. Send it again over a faster connection."
+
+
 class BodyTooLarge(ServiceError):
     status, name, title = 413, "body-too-large", "The upload is too large"
     default = "Send a smaller file, for instance the picture scaled down."
@@ -134,6 +139,11 @@ class TooOften(ServiceError):
     default = "RateLimit-Policy says how many are taken. Try again after the seconds that Retry-After says."
 
 
+class HeadTooLarge(ServiceError):
+    status, name, title = 431, "head-too-large", "The request's header is too large"
+    default = "At most 32 KiB and 100 fields are taken. Send fewer or shorter ones, cookies among them."
+
+
 class Busy(ServiceError):
     status, name, title = 503, "busy", "Too many requests at once"
     default = "As many requests are in flight as are taken at once. Try again after the seconds that Retry-After says."
@@ -147,6 +157,11 @@ class NotReady(ServiceError):
 class NoQuorum(ServiceError):
     status, name, title = 503, "no-quorum", "Too few models can vote"
     default = "Fewer models than the quorum gave a vote. /health says which are missing and why."
+
+
+class TooLate(ServiceError):
+    status, name, title = 504, "too-late", "The answer did not come in time"
+    default = "The request's deadline passed before it was answered. Allow more time, or send it when less is going on."
 
 
 def all_errors() -> list[type[ServiceError]]:

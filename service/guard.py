@@ -12,14 +12,15 @@ import structlog
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service import metrics, request_id, tracing
-from service.errors import BodyTooLarge, Busy, NotReady, ServiceError, problem
+from service import deadline, metrics, request_id, tracing
+from service.errors import BodyTooLarge, Busy, NotReady, ServiceError, TooLate, problem
 from service.load import Load
 from service.upload import counted, too_large
 
 log = structlog.get_logger("service")
 
 _RETRY = "Try again after the seconds that Retry-After says."
+_PROBES = ("/health", "/health/live", "/health/ready", "/metrics")
 _ID_HEADER = request_id.HEADER.lower().encode()
 
 
@@ -39,7 +40,8 @@ class RequestLog:
             return
         identity = request_id.accept(Headers(scope=scope).get(request_id.HEADER))
         facts: dict[str, object] = tracing.ids(scope)
-        scope.setdefault("state", {}).update(request_id=identity, log=facts)
+        # The protocol cancels the task where the sender goes away, and says so by `gone`.
+        scope.setdefault("state", {}).update(request_id=identity, log=facts, task=asyncio.current_task())
         started = time.perf_counter()
         status = 0
 
@@ -52,9 +54,11 @@ class RequestLog:
 
         try:
             await self.app(scope, receive, send_named)
-        except asyncio.CancelledError:  # its grace time at shutdown is over
-            facts["error"] = NotReady.name
-            if not status:
+        except asyncio.CancelledError:  # its sender has gone, or its grace time at shutdown is over
+            gone = "gone" in scope["state"]
+            if not gone:
+                facts["error"] = NotReady.name
+            if not gone and not status:
                 cut = NotReady("The service shut down before this request was finished. Send it again in a moment.")
                 await problem(cut, identity)(scope, receive, send_named)
         except Exception:  # nobody foresaw it: told here, where its request is known, and answered
@@ -65,7 +69,7 @@ class RequestLog:
         finally:
             seconds = time.perf_counter() - started
             metrics.request(scope, status, seconds, facts.get("error"))
-            probe = scope["path"] in ("/health", "/metrics") and status == HTTPStatus.OK
+            probe = scope["path"] in _PROBES and status == HTTPStatus.OK
             log.log(
                 # A probe that is content every few seconds is not news.
                 logging.DEBUG if probe else logging.INFO,
@@ -97,24 +101,29 @@ class Limit:
 class Limits:
     """Refuses what is over a limit before its body is read: large bodies by 413, requests past the bound by 503.
 
-    Paths in `own` have limits of their own; all others share `limit`.
+    Paths in `own` have limits of their own; all others share `limit`. Who is not answered within `deadline_ms`, or
+    within what its own header says, gets 504; 0 is no deadline.
     """
 
-    def __init__(self, app: ASGIApp, limit: Limit, own: Mapping[str, Limit]) -> None:
+    def __init__(self, app: ASGIApp, limit: Limit, own: Mapping[str, Limit], deadline_ms: int = 0) -> None:
         self.app = app
         self.limit = limit
         self.own = own
+        self.deadline_ms = deadline_ms
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, or refuse it."""
         if scope["type"] != "http" or scope["method"] != "POST":
+            if scope["type"] == "http" and scope["method"] == "HEAD":  # the server below leaves the body out
+                scope = {**scope, "method": "GET"}
             await self.app(scope, receive, send)
             return
         limit = self.own.get(scope["path"], self.limit)
-        refusal = _refusal(limit, Headers(scope=scope))
-        if refusal is not None:
-            scope["state"]["log"]["error"] = refusal.name
-            await problem(refusal, scope["state"]["request_id"])(scope, receive, send)
+        try:
+            seconds = deadline.seconds(scope["headers"], self.deadline_ms)
+            _admit(limit, Headers(scope=scope))
+        except ServiceError as refusal:
+            await _refuse(refusal, scope, receive, send)
             return
         limit.in_flight += 1
         metrics.IN_FLIGHT.inc()
@@ -125,21 +134,47 @@ class Limits:
             come = True
             limit.load.begin()
 
+        receive = counted(receive, limit.max_bytes, all_come)
         try:
-            await self.app(scope, counted(receive, limit.max_bytes, all_come), send)
+            if seconds is None:
+                await self.app(scope, receive, send)
+            else:
+                await self._in_time(seconds, scope, receive, send)
         finally:
             limit.in_flight -= 1
             metrics.IN_FLIGHT.dec()
             if come:
                 limit.load.end()
 
+    async def _in_time(self, seconds: float, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request until its deadline; an answer that has begun is not cut off by it."""
 
-def _refusal(limit: Limit, headers: Headers) -> ServiceError | None:
+        async def send_begun(message: Message) -> None:
+            if not clock.expired():
+                clock.reschedule(None)
+            await send(message)
+
+        try:
+            async with asyncio.timeout(seconds) as clock:
+                deadline.keep(scope, clock.when())
+                await self.app(scope, receive, send_begun)
+        except TimeoutError:
+            if not clock.expired():
+                raise
+            await _refuse(TooLate(), scope, receive, send)
+
+
+def _admit(limit: Limit, headers: Headers) -> None:
+    """Raise what a request with these headers is refused by, if it is."""
     length = headers.get("content-length", "")
     if length.isdigit() and int(length) > limit.max_bytes:
-        return BodyTooLarge(too_large(limit.max_bytes))
+        raise BodyTooLarge(too_large(limit.max_bytes))
     if limit.in_flight >= limit.max_in_flight:
-        return Busy()
+        raise Busy
     if limit.load.at_hand >= limit.together and (wait := limit.load.wait()) > limit.max_wait:
-        return Busy(f"One request more would wait {wait * 1e3:.0f} ms. {_RETRY}")
-    return None
+        raise Busy(f"One request more would wait {wait * 1e3:.0f} ms. {_RETRY}")
+
+
+async def _refuse(error: ServiceError, scope: Scope, receive: Receive, send: Send) -> None:
+    scope["state"]["log"]["error"] = error.name
+    await problem(error, scope["state"]["request_id"])(scope, receive, send)

@@ -1,7 +1,8 @@
-"""uvicorn's server with three manners more: it tells where it serves, drains by name, and exits 0 after SIGTERM."""
+"""uvicorn's server with more manners: it tells where it serves, drains before it closes, and exits 0 after SIGTERM."""
 
 import asyncio
 import logging
+import math
 import os
 import signal
 import socket
@@ -17,10 +18,12 @@ from fastapi import FastAPI
 
 from service import metrics, tls
 from service.ensemble import Ensemble
+from service.protocol import bounded
 from service.settings import Settings, SettingsError
 
 _BACKLOG = 2048  # connections that may wait to be taken, as uvicorn has it
 _SWITCH = 0.0005  # seconds that the batcher's thread, back from the models, waits for the event loop to let it go on
+_TICKS = 10  # a second, at which uvicorn looks whether it should end
 _PATIENCE = 15  # seconds until a worker that gives its supervisor no sign is replaced
 
 
@@ -55,7 +58,10 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                http=bounded(settings),
+                ws="none",
                 workers=settings.workers,
+                timeout_keep_alive=settings.keep_alive,
                 timeout_worker_healthcheck=_PATIENCE,
                 log_config=None,
                 access_log=False,
@@ -69,6 +75,7 @@ class Server(uvicorn.Server):
         self._app = app
         self._settings = settings
         self._tells = tells
+        self._drains = False
         self._banner: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -91,12 +98,25 @@ class Server(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         """Tell the metrics, ten times a second, what nobody else would while no request comes."""
         metrics.now(self.ensemble.health()[0], len(self.ensemble.queue))
-        return await super().on_tick(counter)
+        # Of several workers one that is past help ends, and the supervisor starts another.
+        past_help = self.config.workers > 1 and not self.ensemble.alive
+        return await super().on_tick(counter) or past_help
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Turn /health to draining before connections are closed."""
+        """Turn /health to draining; only a first SIGTERM leaves time until it is seen."""
         self.ensemble.draining = True
+        self._drains = sig == signal.SIGTERM and not self.should_exit
         super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve on while those who send requests here learn that they should not, then finish what is in flight."""
+        self.config.encoded_headers.append((b"connection", b"close"))
+        for _ in range(math.ceil(self._settings.drain_seconds * _TICKS)):
+            if not self._drains:
+                break
+            await self.on_tick(0)  # by which every answer gets that header
+            await asyncio.sleep(1 / _TICKS)
+        await super().shutdown(sockets)
 
     @property
     def ensemble(self) -> Ensemble:

@@ -70,6 +70,9 @@ class Settings(BaseSettings):
     batches: int = Field(8, ge=1, le=1000, description="requests of many pictures in flight at most; beyond: 503")
     batch_bytes: int = Field(64 * 2**20, ge=1024, le=2**30, description="bytes of many pictures' body, also unpacked")
     body_seconds: float = Field(30, gt=0, le=3600, description="seconds that a request's body may take to come")
+    head_seconds: float = Field(10, gt=0, le=3600, description="seconds that a request's header may take to come")
+    keep_alive: int = Field(75, ge=1, le=3600, description="seconds that a connection stays open without a request")
+    deadline_ms: int = Field(0, ge=0, description="milliseconds until a request is answered, else it gets 504; 0: any")
     max_pixels: int = Field(40_000_000, ge=784, le=10**9, description="pixels of a picture at most")
     api_keys: Annotated[tuple[Key, ...], NoDecode] = Field(
         (), description="keys of which uploads need one, as name:key, separated by commas; without any, none is needed"
@@ -90,7 +93,10 @@ class Settings(BaseSettings):
     rule: Rule = Field("weighted", description="how the votes are counted: weighted, mean or majority")
     quorum: int = Field(2, ge=1, description="votes that an answer needs at least")
     reject: Reject = Field("balanced", description="what has accepted=false: off, balanced or strict")
-    grace: int = Field(20, ge=0, le=3600, description="seconds that requests in flight have after SIGTERM")
+    drain_seconds: float = Field(
+        1, ge=0, le=3600, description="seconds after SIGTERM in which /health says so while requests are still taken"
+    )
+    grace: int = Field(20, ge=0, le=3600, description="seconds that requests in flight have after that")
     traces: str | None = Field(
         None, pattern=r"^https?://[^/]", description="where OpenTelemetry traces are sent, as http://127.0.0.1:4318"
     )

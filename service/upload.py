@@ -27,7 +27,7 @@ _PLAIN_HEAD = re.compile(
 
 
 class Parts:
-    """Collects the bytes of the first part named `file` as the parser finds them; other parts are passed over."""
+    """Collects the bytes of the one part named `file` as the parser finds them; other parts are passed over."""
 
     most = 16
 
@@ -82,9 +82,9 @@ class Parts:
         self.complete = True
 
     def take(self, options: dict[bytes, bytes]) -> bool:
-        """Whether a part named `file`, with these options of its disposition, is wanted."""
+        """Whether a part named `file`, with these options of its disposition, is wanted; raises if it is too many."""
         if self.content is not None:
-            return False
+            raise BadRequest(f"The form has several fields '{FIELD}'. Send one picture, or several to /predict/batch.")
         self.has_filename = b"filename" in options
         return True
 
@@ -104,7 +104,7 @@ async def read_upload(request: Request, seconds: float) -> bytes:
     Raises:
         NoFile: if the body is no multipart form or has no such field.
         EmptyFile: if the field holds nothing.
-        BadRequest: if the form is malformed or ends early.
+        BadRequest: if the form is malformed, ends early or has several such fields.
         SlowBody: if the body takes longer.
         BodyTooLarge: by the guard's count, where the body has no Content-Length.
     """

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import threading
 from functools import partial
 
 import structlog
@@ -46,10 +47,13 @@ def serve(settings: Settings) -> None:
 class Worker(multiprocess.Process):
     """One of several processes that serve; each begins as a copy of the same server."""
 
-    def __init__(self, server: Server, config: uvicorn.Config, sockets: list[socket.socket]) -> None:
+    def __init__(
+        self, server: Server, ending: threading.Event, config: uvicorn.Config, sockets: list[socket.socket]
+    ) -> None:
         super().__init__(config, sockets)
         self.process = _FORK.Process(target=self.target, args=(sockets,))  # type: ignore[assignment]
         self._server: Server = server
+        self._ending = ending
         self._supervisor = os.getpid()
 
     def start(self) -> None:
@@ -65,6 +69,12 @@ class Worker(multiprocess.Process):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
         super().target(sockets)
         leave()
+
+    def terminate(self) -> None:
+        """Tell it to end: after the drain time where the service does, at once where others go on in its place."""
+        if not self._ending.is_set() and self.pid is not None and self.exitcode is None:
+            os.kill(self.pid, signal.SIGINT)
+        super().terminate()
 
     def pong(self) -> None:
         """Answer the supervisor whether requests should be sent here; where there is none any more, end."""
@@ -96,7 +106,7 @@ class Supervisor(multiprocess.Multiprocess):
         super().__init__(server.config, [listener])
         self._app = app
         # It makes its workers by this name and cannot be given another.
-        multiprocess.Process = partial(Worker, server)  # type: ignore[misc, assignment]
+        multiprocess.Process = partial(Worker, server, self.should_exit)  # type: ignore[misc, assignment]
 
     def run(self) -> None:
         """Supervise until SIGTERM or SIGINT, then wait for what the workers have in flight."""
@@ -112,7 +122,7 @@ class Supervisor(multiprocess.Multiprocess):
         self._app.state.replaces = False
 
     def terminate_all(self) -> None:
-        """Have no connection taken any more, and tell the workers to end."""
+        """Leave the taking of connections to the workers, and tell them to end."""
         for listener in self.sockets:
             listener.close()
         super().terminate_all()

@@ -137,6 +137,7 @@ def serving(
     """Run the service on a free port until the block ends; yields once it says that it serves."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DIGITVOTE_")}
     environment |= {"DIGITVOTE_ARTIFACTS": str(artifacts), "DIGITVOTE_PORT": "0", "PYTHONUNBUFFERED": "1"}
+    environment["DIGITVOTE_DRAIN_SECONDS"] = "0"  # which most tests would only wait for
     environment |= {f"DIGITVOTE_{name.upper()}": str(value) for name, value in settings.items()}
     process = subprocess.Popen(
         command,

@@ -12,7 +12,9 @@ import structlog
 
 from registry.rules import Floats
 from service import metrics
+from service.engine.engine import DeviceLost
 from service.engine.queue import Counted, Item, Queue
+from service.errors import Busy, NotReady
 from service.vote import Outcome
 
 log = structlog.get_logger("service")
@@ -33,6 +35,7 @@ class Batcher:
     """
 
     def __init__(self, queue: Queue, count: Count, max_batch: int) -> None:
+        self.trouble: str | None = None  # for which no batch is taken any more
         self._queue = queue
         self._count = count
         self._max_batch = max_batch
@@ -41,13 +44,12 @@ class Batcher:
         self._at_work = False  # or about to be; changed under the lock, as both threads look at the queue by it
         self._lock = Lock()
         self._alone_seconds = 0.0  # what a picture alone takes, of late
-        self._broken = False
-        self.vote_seconds = 0.0  # of the batch at work: `count` says so
+        self.vote_seconds = 0.0  # of the batch at work: `count` adds to it
 
     @property
     def alive(self) -> bool:
         """Whether batches are being taken."""
-        return self._loop is not None and not self._broken
+        return self._loop is not None and self.trouble is None
 
     async def in_thread(self, prepare: Callable[[], T]) -> T:
         """Run what prepares the models in the thread that will run them: torch's caches are a thread's own."""
@@ -67,14 +69,25 @@ class Batcher:
 
         Raises:
             Busy: if the queue is full.
+            NotReady: if no batch is taken any more.
         """
-        future = self._queue.put(picture)
+        if self.trouble is not None:
+            raise _stopped()
+        future = self._queued(picture)
         if self._loop is not None:
             with self._lock:
                 rests, self._at_work = not self._at_work, True
             if rests:  # what else came with it is queued by the end of this turn of the loop
                 self._loop.call_soon(self._begin)
         return future
+
+    def _queued(self, picture: Floats) -> asyncio.Future[Counted]:
+        try:
+            return self._queue.put(picture)
+        except Busy:  # it may hold what nobody awaits any more
+            with self._lock:
+                self._queue.forget()
+            return self._queue.put(picture)
 
     def _begin(self) -> None:
         items = self._next()
@@ -97,24 +110,57 @@ class Batcher:
 
     def _run(self, items: Sequence[Item]) -> list[Answer]:
         taken = time.perf_counter()
+        self.vote_seconds = 0.0
         metrics.batched([taken - item.queued for item in items])
         try:
-            outcomes = self._count(np.stack([item.picture for item in items]))
-            seconds = time.perf_counter() - taken
-            answers: list[Answer] = [
-                Counted(outcome, taken - item.queued, seconds, len(items), taken, self.vote_seconds)
-                for item, outcome in zip(items, outcomes, strict=True)
-            ]
-        except Exception as error:
-            return [error] * len(items)
+            outcomes = self._outcomes(items)
+        except Exception as error:  # no batch after this one would fare better
+            self._give_up(error)
+            return [_stopped()] * len(items)
+        seconds = time.perf_counter() - taken
         if len(items) == 1:
             self._alone_seconds += (seconds - self._alone_seconds) / 4
-        return answers
+        return [
+            outcome
+            if isinstance(outcome, Exception)
+            else Counted(outcome, taken - item.queued, seconds, len(items), taken, self.vote_seconds)
+            for item, outcome in zip(items, outcomes, strict=True)
+        ]
+
+    def _outcomes(self, items: Sequence[Item]) -> list[Outcome | Exception]:
+        """What comes of each picture; of a batch that raises each half is run again, so that a bad one fails alone."""
+        try:
+            outcomes = self._count(np.stack([item.picture for item in items]))
+            return [outcome for _, outcome in zip(items, outcomes, strict=True)]
+        except DeviceLost:
+            raise
+        except Exception as error:
+            if len(items) == 1:
+                return [error]
+            log.warning("batch run again in halves", batch_size=len(items), reason=f"{type(error).__name__}: {error}")
+        half = len(items) // 2
+        return [*self._outcomes(items[:half]), *self._outcomes(items[half:])]
 
     def _ended(self, work: Future[None]) -> None:
-        if not work.cancelled() and (error := work.exception()) is not None and self._loop is not None:
-            self._broken = True
-            log.error("the batcher has stopped", exc_info=error)
+        if not work.cancelled() and (error := work.exception()) is not None:
+            self._give_up(error)
+
+    def _give_up(self, error: BaseException) -> None:
+        """Take no further batch, and leave nobody waiting for one."""
+        if self._loop is None:
+            return
+        self.trouble = str(error) if isinstance(error, DeviceLost) else f"the batcher has stopped: {error!r}"
+        log.critical("no batch is taken any more", reason=self.trouble, exc_info=error)
+        self._loop.call_soon_threadsafe(self._tell_all)
+
+    def _tell_all(self) -> None:
+        with self._lock:
+            items = self._queue.take(len(self._queue))
+        _tell(items, [_stopped()] * len(items))
+
+
+def _stopped() -> NotReady:
+    return NotReady("The models have stopped, and the service must be started anew. Try again in a moment.")
 
 
 def _tell(items: Sequence[Item], answers: Sequence[Answer]) -> None:

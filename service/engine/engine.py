@@ -1,5 +1,6 @@
 """What runs the models, as DIGITVOTE_ENGINE says: torch, or ONNX Runtime, which does without torch."""
 
+import re
 from collections.abc import Callable
 from typing import Protocol
 
@@ -8,6 +9,20 @@ from registry.rules import Floats
 from service.settings import Settings, SettingsError
 
 Predict = Callable[[Floats], Floats]
+
+# As torch and ONNX Runtime begin them; after one of these no call of the process succeeds any more.
+_LOST = re.compile(r"CUDA (error|failure)\b")
+
+
+class DeviceLost(Exception):
+    """The device can run nothing more in this process; the message says what it said."""
+
+
+def lost(error: Exception) -> str | None:
+    """The line by which an error of a model says that the device is lost; too little memory is a batch's matter."""
+    if "out of memory" in str(error):
+        return None
+    return next((line.strip() for line in str(error).splitlines() if _LOST.search(line)), None)
 
 
 class Engine(Protocol):

@@ -53,6 +53,10 @@ class Queue:
         self._items.append(item)
         return item.future
 
+    def forget(self) -> None:
+        """Drop what nobody awaits any more; not while another thread takes."""
+        self._items = deque(item for item in self._items if not item.future.done())
+
     def take(self, most: int) -> list[Item]:
         """All that is there, up to `most`; what nobody awaits any more is dropped, and counts for none."""
         taken: list[Item] = []

@@ -8,13 +8,14 @@ from typing import Annotated, Any
 import orjson
 import structlog
 from fastapi import APIRouter, Depends, Request
+from python_multipart.multipart import parse_options_header
 from starlette.responses import StreamingResponse
 
-from service import metrics
+from service import deadline, metrics
 from service.archive import MOST
 from service.dependencies import get_ensemble, get_lane
 from service.ensemble import Ensemble
-from service.errors import VARY, BrokenArchive, ServiceError, TooManyPictures, responses, told
+from service.errors import VARY, BrokenArchive, ServiceError, TooLate, TooManyPictures, responses, told
 from service.lane import Lane
 from service.routes.parts import UPLOAD_ERRORS
 from service.routes.predict import answer_of, count
@@ -71,9 +72,18 @@ async def predict_batch(
     settings = ensemble.settings
     uploads = await read_uploads(request, settings.body_seconds, settings.max_bytes, settings.batch_bytes)
     answers = _answers(uploads, ensemble, lane, request)
-    if LINES in request.headers.get("accept", ""):
+    if _takes_lines(request.headers.get("accept", "")):
         return StreamingResponse(_lines(answers), headers=VARY, media_type=LINES)
     return StreamingResponse(_whole(answers), headers=VARY, media_type="application/json")
+
+
+def _takes_lines(accept: str) -> bool:
+    """Whether an Accept names NDJSON, and not to say by q=0 that it is not taken."""
+    for taken in accept.split(","):
+        media_type, options = parse_options_header(taken.strip())
+        if media_type == LINES.encode():
+            return options.get(b"q", b"1").strip(b"0.") != b""
+    return False
 
 
 @dataclass(frozen=True)
@@ -106,13 +116,16 @@ async def _answers(uploads: list[Upload], ensemble: Ensemble, lane: Lane, reques
     async def answer(item: tuple[int, Upload]) -> _Answer:
         index, upload = item
         try:
-            seen, decoded = await lane.read(upload.content)
-            metrics.decoded(decoded)
-            prediction = answer_of(seen, await lane.vote(seen.picture), ensemble, decoded, identity)
+            async with deadline.left(request.scope):
+                seen, decoded = await lane.read(upload.content)
+                metrics.decoded(decoded)
+                prediction = answer_of(seen, await lane.vote(seen.picture), ensemble, decoded, identity)
             count(prediction)
             return _written(index, upload, prediction=prediction)
         except ServiceError as error:
             wrong = error
+        except TimeoutError:
+            wrong = TooLate()
         except Exception:  # nobody foresaw it: the other pictures' answers stand
             log.exception("unexpected error", request_id=identity)
             wrong = ServiceError()

@@ -15,12 +15,15 @@ from service.errors import (
     BrokenPicture,
     Busy,
     EmptyFile,
+    HeadTooLarge,
     NoFile,
     NoQuorum,
     NotAPicture,
     NotReady,
     ServiceError,
     SlowBody,
+    SlowHead,
+    TooLate,
     TooManyPixels,
 )
 from service.imaging.shapes import Box
@@ -30,6 +33,8 @@ from service.vote import Outcome
 
 # What any picture that is sent may meet, in the order in which it would.
 UPLOAD_ERRORS: tuple[type[ServiceError], ...] = (
+    SlowHead,
+    HeadTooLarge,
     BadRequest,
     SlowBody,
     BodyTooLarge,
@@ -43,6 +48,7 @@ UPLOAD_ERRORS: tuple[type[ServiceError], ...] = (
     Busy,
     NotReady,
     NoQuorum,
+    TooLate,
 )
 
 

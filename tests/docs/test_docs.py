@@ -43,12 +43,12 @@ def test_every_route_stands_in_the_docs() -> None:
 
 
 def _routes() -> list[APIRoute]:
-    from service.routes import batch, form, pages, read, report, status, telemetry
+    from service.routes import batch, form, pages, probes, read, report, status, telemetry
     from service.routes import predict as one
 
     return [
         route
-        for part in (form, pages, report, one, batch, read, status, telemetry)
+        for part in (form, pages, report, one, batch, read, status, probes, telemetry)
         for route in part.router.routes
         if isinstance(route, APIRoute)
     ]

@@ -226,6 +226,19 @@ def test_a_model_that_raises_during_a_batch_is_a_missing_vote(tmp_path: Path) ->
         assert len(predict(client, light).json()["votes"]) == 3
 
 
+def test_a_poisoned_picture_costs_its_neighbours_no_vote(tmp_path: Path) -> None:
+    """Of pictures that share a batch only the one on which a model raises lacks that model's vote."""
+    publish_three(tmp_path)
+    publish_model(tmp_path, "cnn", Fragile(1))
+    contents = [encoded(drawing(width=12 if place == 7 else 3)) for place in range(24)]
+    with hosting(app_of(tmp_path)) as client:
+        assert wait_until_loaded(client)["state"] == "ready"
+        with ThreadPoolExecutor(24) as pool:
+            answers = [answer.json() for answer in pool.map(lambda content: predict(client, content), contents)]
+        assert max(answer["receipt"]["batch_size"] for answer in answers) > 1
+        assert [len(answer["votes"]) for answer in answers] == [2 if place == 7 else 3 for place in range(24)]
+
+
 def test_a_model_that_gives_no_numbers_is_a_missing_vote(tmp_path: Path) -> None:
     """NaN is no vote: the others' stand."""
     publish_three(tmp_path)

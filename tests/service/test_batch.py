@@ -144,6 +144,22 @@ def test_a_line_is_sent_while_other_pictures_are_read(artifacts: Path, slow: Slo
             assert [json.loads(line)["index"] for line in lines] == [5]
 
 
+@pytest.mark.parametrize(
+    ("accept", "lines"),
+    [
+        ("application/json, application/x-ndjson;q=0.5", True),
+        ("application/x-ndjson;q=0, */*", False),
+        ("application/x-ndjson; q=0.000", False),
+        ("application/x-ndjson-like", False),
+        ("*/*", False),
+    ],
+)
+def test_lines_are_sent_where_they_are_taken(client: httpx.Client, accept: str, lines: bool) -> None:
+    """NDJSON is sent to who names it, unless by q=0."""
+    answer = client.post("/predict/batch", files=[("file", encoded(drawing()))], headers={"accept": accept})
+    assert answer.headers["content-type"] == ("application/x-ndjson" if lines else "application/json")
+
+
 @pytest.mark.parametrize("headers", [{}, NDJSON], ids=["json", "ndjson"])
 def test_when_the_caller_goes_away_the_work_ends(artifacts: Path, slow: Slow, headers: dict[str, str]) -> None:
     """The request's place is free again, though its pictures could not be read yet."""

@@ -27,9 +27,18 @@ def problem_of(client: httpx.Client, body: bytes, headers: dict[str, str] | None
 
 
 def test_other_fields_beside_the_file_are_passed_over(client: httpx.Client) -> None:
-    """Fields before and after `file` do not disturb, and of two files the first counts."""
-    body = part("note", b"hello") + part("file", PICTURE) + part("file", b"second") + END
+    """Fields before and after `file` do not disturb."""
+    body = part("note", b"hello") + part("file", PICTURE) + part("comment", b"second") + END
     assert client.post("/predict", content=body, headers=FORM).status_code == 200
+
+
+@pytest.mark.parametrize("second", [PICTURE, b""])
+def test_several_files_where_one_is_read_are_told(client: httpx.Client, second: bytes) -> None:
+    """Who sends two pictures to /predict or /read is told where to send them: none of the two is chosen."""
+    body = part("file", PICTURE) + part("file", second) + END
+    assert problem_of(client, body)[:2] == (400, "bad-request")
+    assert "/predict/batch" in problem_of(client, body)[2]
+    assert client.post("/read", content=body, headers=FORM).status_code == 400
 
 
 def test_a_body_that_comes_in_pieces_is_put_together(client: httpx.Client) -> None:
@@ -92,6 +101,7 @@ def test_each_malformed_form_is_told_apart(client: httpx.Client) -> None:
     assert "malformed" in problem_of(client, b"garbage")[2]
     assert "more than 16 fields" in problem_of(client, part("a", b"b") * 17 + part("file", PICTURE) + END)[2]
     assert "malformed" in problem_of(client, part("file", PICTURE, "X-Long: " + "a" * 10_000 + "\r\n") + END)[2]
+    assert "malformed" in problem_of(client, part("file", PICTURE, "X-Many: a\r\n" * 100) + END)[2]
 
 
 def test_a_forgotten_at_sign_is_told(client: httpx.Client) -> None:

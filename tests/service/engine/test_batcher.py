@@ -9,7 +9,9 @@ import pytest
 
 from registry.rules import Floats
 from service.engine.batcher import Batcher
-from service.engine.queue import Queue
+from service.engine.engine import DeviceLost
+from service.engine.queue import Counted, Queue
+from service.errors import Busy, NotReady
 from service.vote import Outcome
 
 pytestmark = pytest.mark.anyio
@@ -112,6 +114,87 @@ async def test_an_error_reaches_its_batch_and_no_other() -> None:
             await batcher.put(picture(13))
         assert (await batcher.put(picture(1))).outcome.confidence == 1
         assert batcher.alive
+
+
+async def test_of_a_batch_that_raises_the_bad_pictures_fail_alone() -> None:
+    """A batch with two poisoned pictures is run again in halves, until each of the others has its own outcome."""
+    poison = (5, 12)
+
+    def fragile(batch: Floats) -> list[Outcome]:
+        if set(poison) & {row.flat[0] for row in batch}:
+            raise ValueError("poison")
+        return outcomes(batch)
+
+    async with running(fragile) as batcher:
+        waiting = [batcher.put(picture(value)) for value in range(17)]
+        for value, one in enumerate(await asyncio.gather(*waiting, return_exceptions=True)):
+            if value in poison:
+                assert isinstance(one, ValueError)
+            else:
+                assert isinstance(one, Counted)
+                assert one.outcome.confidence == value
+        assert batcher.alive
+
+
+async def test_a_picture_of_another_shape_fails_alone() -> None:
+    """What cannot be laid beside the others of its batch disturbs none of them."""
+
+    def strict(batch: Floats) -> list[Outcome]:
+        assert batch.shape[1:] == (1, 28, 28)
+        return outcomes(batch)
+
+    async with running(strict) as batcher:
+        good, odd = batcher.put(picture(2)), batcher.put(np.zeros((1, 28, 29), np.float32))
+        assert (await good).outcome.confidence == 2
+        with pytest.raises(AssertionError):
+            await odd
+
+
+async def test_who_goes_away_frees_a_place_in_a_full_queue() -> None:
+    """While a batch runs and the queue is full, one whose caller has gone makes room for another."""
+    busy, free = threading.Event(), threading.Event()
+
+    def slow(batch: Floats) -> list[Outcome]:
+        busy.set()
+        free.wait(10)
+        return outcomes(batch)
+
+    batcher = Batcher(Queue(2), slow, 64)
+    batcher.start()
+    first = [batcher.put(picture(value)) for value in range(2)]
+    await asyncio.to_thread(busy.wait, 10)
+    gone, kept = batcher.put(picture(2)), batcher.put(picture(3))
+    with pytest.raises(Busy):
+        batcher.put(picture(4))
+    gone.cancel()
+    new = batcher.put(picture(5))
+    free.set()
+    assert [one.outcome.confidence for one in await asyncio.gather(*first, kept, new)] == [0, 1, 3, 5]
+    batcher.stop()
+
+
+@pytest.mark.parametrize("error", [DeviceLost("the device has failed: CUDA error: it is gone"), SystemError("a bug")])
+@pytest.mark.parametrize("size", [1, 3])
+async def test_a_lost_device_or_a_bug_ends_it_and_leaves_nobody_waiting(
+    error: Exception, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The batcher ends, says why, and whoever waits, alone or not, is told to come again, as is who comes later."""
+
+    def broken(_items: object) -> list[Outcome]:
+        raise error
+
+    batcher = Batcher(Queue(10), outcomes, 2)
+    monkeypatch.setattr(batcher, "_outcomes", broken)
+    batcher.start()
+    waiting = [batcher.put(picture(value)) for value in range(size)]
+    for one in await asyncio.gather(*waiting, return_exceptions=True):
+        assert isinstance(one, NotReady)
+    assert not batcher.alive
+    assert batcher.trouble is not None
+    assert str(error) in batcher.trouble
+    with pytest.raises(NotReady):
+        batcher.put(picture(0))
+    batcher.stop()
 
 
 async def test_a_stopped_batcher_is_not_alive() -> None:

@@ -29,6 +29,16 @@ async def test_a_full_queue_refuses_at_once() -> None:
     assert len(queue.take(64)) == 2
 
 
+async def test_who_goes_away_frees_a_place() -> None:
+    """A full queue that forgets those whose callers have gone takes another picture, behind those that wait."""
+    queue = Queue(2)
+    gone, kept = queue.put(PICTURE), queue.put(PICTURE)
+    gone.cancel()
+    queue.forget()
+    new = queue.put(PICTURE)
+    assert [item.future for item in queue.take(64)] == [kept, new]
+
+
 async def test_what_nobody_awaits_is_dropped() -> None:
     """A picture whose caller went away never reaches a batch."""
     queue = Queue(10)
