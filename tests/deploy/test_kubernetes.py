@@ -200,7 +200,7 @@ def test_settings_are_ones_that_the_service_has(overlay: str, monkeypatch: pytes
     read_by_service = read_settings()
     pod, container = server(overlay)
     before = container["lifecycle"]["preStop"]["sleep"]["seconds"]
-    assert before + read_by_service.grace < pod["terminationGracePeriodSeconds"]
+    assert before + read_by_service.drain_seconds + read_by_service.grace < pod["terminationGracePeriodSeconds"]
 
 
 @with_kubectl
