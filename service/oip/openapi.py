@@ -14,7 +14,7 @@ from service.oip.body import HEADER
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
-BODY_ERRORS = (BadRequest, SlowBody, BodyTooLarge, UnknownEncoding, Busy)
+BODY_ERRORS: tuple[type[ServiceError], ...] = (BadRequest, SlowBody, BodyTooLarge, UnknownEncoding, Busy)
 LENGTH = {
     "name": HEADER,
     "in": "header",

@@ -39,7 +39,8 @@ class Reader:
         """
         text, rest = split(unpack(body, encoding, self.max_bytes), header)
         asked = read(InferRequest, text)
-        if len(asked.inputs) > 1 or asked.inputs[0].name not in (names := [port.name for port in self.inputs]):
+        names = [port.name for port in self.inputs]
+        if len(asked.inputs) > 1 or asked.inputs[0].name not in names:
             told = ", ".join(each.name[:64] for each in asked.inputs)
             raise BadRequest(f"The input must be {' or '.join(names)}, not {told}.")
         sent = asked.inputs[0]

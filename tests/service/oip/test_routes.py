@@ -33,7 +33,6 @@ def error(answer: httpx.Response, status: int) -> str:
 def test_every_error_has_the_protocols_form(client: httpx.Client) -> None:
     """Of the routes, of the framework and of the limits, and for browsers, too."""
     error(client.get("/v2/nothing"), 404)
-    error(client.get("/v2/"), 404)
     error(client.get("/v2/models/nobody"), 404)
     error(client.get("/v2/models/nobody/ready"), 404)
     error(client.get("/v2/models/cnn/versions/x/stats"), 404)
