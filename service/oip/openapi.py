@@ -40,7 +40,8 @@ def answers(model: Any, *errors: type[ServiceError], raw: bool = False) -> dict[
     found: dict[int | str, dict[str, Any]] = {
         200: {"description": "The answer", "model": model, "content": {**_RAW} if raw else {}}
     }
-    for error in (*errors, ServiceError):
+    rows: list[type[ServiceError]] = [*errors, ServiceError]
+    for error in rows:
         entry = found.setdefault(error.status, {"description": error.title})
         entry["content"] = {"application/json": {"schema": {"$ref": _REFS.format(model="Failure")}}}
     return {"response_model": None, "responses": found}
