@@ -1,6 +1,7 @@
 """How the protocol's routes stand in the OpenAPI document."""
 
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import APIRouter
@@ -8,7 +9,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.errors import BadRequest, BodyTooLarge, Busy, ServiceError, SlowBody, UnknownEncoding
+from service.errors import BadRequest, BodyTooLarge, Busy, ServiceError, SlowBody, UnknownEncoding, responses
 from service.oip import schemas
 from service.oip.body import HEADER
 
@@ -28,23 +29,23 @@ _VERSION = {"name": "version", "in": "path", "required": True, "schema": {"type"
 
 
 def describe(document: dict[str, Any]) -> dict[str, Any]:
-    """Add the schemas of what is sent, and of errors, to an OpenAPI document."""
+    """Add the schemas of what is sent to an OpenAPI document, and have all errors below /v2 in the protocol's form."""
     for kind in (schemas.InferRequest, schemas.IndexRequest, schemas.Failure):
         schema = kind.model_json_schema(ref_template=_REFS)
         document["components"]["schemas"].update({**schema.pop("$defs", {}), kind.__name__: schema})
+    failure = {"application/json": {"schema": {"$ref": _REFS.format(model=schemas.Failure.__name__)}}}
+    for path, operations in document["paths"].items():
+        for operation in operations.values() if path.startswith("/v2") else ():
+            for status, entry in operation["responses"].items():
+                if int(status) >= HTTPStatus.BAD_REQUEST:
+                    entry["content"] = failure
     return document
 
 
 def answers(model: Any, *errors: type[ServiceError], raw: bool = False) -> dict[str, Any]:
     """The answers of a route: a model's JSON, or what follows it where they may be `raw`, and errors."""
-    found: dict[int | str, dict[str, Any]] = {
-        200: {"description": "The answer", "model": model, "content": {**_RAW} if raw else {}}
-    }
-    rows: list[type[ServiceError]] = [*errors, ServiceError]
-    for error in rows:
-        entry = found.setdefault(error.status, {"description": error.title})
-        entry["content"] = {"application/json": {"schema": {"$ref": _REFS.format(model="Failure")}}}
-    return {"response_model": None, "responses": found}
+    good = {"description": "The answer", "model": model, "content": {**_RAW} if raw else {}}
+    return {"response_model": None, "responses": {200: good, **responses(*errors, ServiceError)}}
 
 
 def body(kind: type[BaseModel], *, required: bool = False, raw: bool = False) -> dict[str, Any]:

@@ -120,6 +120,10 @@ def test_the_document_has_the_protocol(client: httpx.Client) -> None:
     assert [each["name"] for each in infer["parameters"]] == ["model", "version", "Inference-Header-Content-Length"]
     assert set(infer["requestBody"]["content"]) == {"application/json", "application/octet-stream"}
     assert set(infer["responses"]) == {"200", "400", "404", "408", "413", "415", "500", "503"}
+    for operation in (each for operations in paths.values() for each in operations.values()):
+        for status, entry in operation["responses"].items():
+            if status != "200":
+                assert entry["content"] == {"application/json": {"schema": {"$ref": "#/components/schemas/Failure"}}}
     schemas = document["components"]["schemas"]
     for found in json.dumps(document).split('"$ref": "#/components/schemas/')[1:]:
         assert found.split('"')[0] in schemas
