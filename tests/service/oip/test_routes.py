@@ -2,18 +2,26 @@
 
 import gzip
 import json
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from registry.rules import Floats
 from service.app import create_app
+from service.engine.backend import infer
+from service.models import Model
 from service.settings import Settings
+from service.vote import Ballot
 from tests.service.oip.test_request import HEADERS, REQUESTS, given_input
 from tests.service.test_metrics import samples
-from tests.support import hosting, publish_three, wait_until_loaded
+from tests.support import drawing, encoded, hosting, publish_three, wait_until_loaded
 
 INFER = "/v2/models/digitvote/infer"
 
@@ -54,6 +62,30 @@ def test_pictures_in_json_are_read(client: httpx.Client) -> None:
     found: dict[str, Any] = answer.json()
     assert (found["id"], found["model_name"], found["model_version"]) == ("7", "digitvote", "1")
     assert [(each["datatype"], each["shape"], len(each["data"])) for each in found["outputs"]] == [("INT64", [1], 1)]
+
+
+def test_tensors_share_batches_with_pictures(artifacts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes while a batch runs is the next one together: three tensors of one request, and a picture."""
+    begun, may = threading.Event(), threading.Event()
+
+    def slow(models: Sequence[Model], batch: Floats) -> list[Ballot]:
+        begun.set()
+        may.wait(60)
+        return infer(models, batch)
+
+    three = {"inputs": [given_input(shape=[3, 1, 28, 28], data=[0.5] * (3 * 784))]}
+    with hosting(create_app(Settings(artifacts=artifacts))) as client, ThreadPoolExecutor() as pool:
+        wait_until_loaded(client)
+        monkeypatch.setattr("service.ensemble.infer", slow)
+        first = pool.submit(client.post, INFER, json=three)
+        assert begun.wait(60)
+        second = pool.submit(client.post, "/v2/models/cnn/infer", json=three)
+        alone = pool.submit(client.post, "/predict", files={"file": encoded(drawing())})
+        while client.get("/health").json()["queued"] < 4:
+            assert not second.done()
+        may.set()
+        assert first.result().status_code == second.result().status_code == 200
+        assert alone.result().json()["receipt"]["batch_size"] == 4
 
 
 def test_large_requests_are_read_beside_others(client: httpx.Client) -> None:
