@@ -9,13 +9,13 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.errors import BadRequest, BodyTooLarge, Busy, ServiceError, SlowBody, UnknownEncoding, responses
+from service.errors import BadRequest, BodyTooLarge, Busy, ServiceError, SlowBody, TooLate, UnknownEncoding, responses
 from service.oip import schemas
 from service.oip.body import HEADER
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
-BODY_ERRORS: tuple[type[ServiceError], ...] = (BadRequest, SlowBody, BodyTooLarge, UnknownEncoding, Busy)
+BODY_ERRORS: tuple[type[ServiceError], ...] = (BadRequest, SlowBody, BodyTooLarge, UnknownEncoding, Busy, TooLate)
 LENGTH = {
     "name": HEADER,
     "in": "header",
@@ -28,9 +28,13 @@ _MODEL = {"name": "model", "in": "path", "required": True, "schema": {"type": "s
 _VERSION = {"name": "version", "in": "path", "required": True, "schema": {"type": "string"}, "example": "1"}
 
 
+# What no route's own declaration names.
+_SENT = (schemas.InferRequest, schemas.IndexRequest, schemas.LoadRequest, schemas.UnloadRequest, schemas.Failure)
+
+
 def describe(document: dict[str, Any]) -> dict[str, Any]:
     """Add the schemas of what is sent to an OpenAPI document, and have all errors below /v2 in the protocol's form."""
-    for kind in (schemas.InferRequest, schemas.IndexRequest, schemas.Failure):
+    for kind in _SENT:
         schema = kind.model_json_schema(ref_template=_REFS)
         document["components"]["schemas"].update({**schema.pop("$defs", {}), kind.__name__: schema})
     failure = {"application/json": {"schema": {"$ref": _REFS.format(model=schemas.Failure.__name__)}}}
@@ -52,6 +56,11 @@ def body(kind: type[BaseModel], *, required: bool = False, raw: bool = False) ->
     """What a route is sent: JSON, or what follows it where it may be `raw`."""
     content: dict[str, Any] = {"application/json": {"schema": {"$ref": _REFS.format(model=kind.__name__)}}}
     return {"requestBody": {"required": required, "content": {**content, **(_RAW if raw else {})}}}
+
+
+def control(kind: type[BaseModel]) -> dict[str, Any]:
+    """What loads and unloads a model is sent."""
+    return {**body(kind), "parameters": [_MODEL]}
 
 
 def of_a_model(

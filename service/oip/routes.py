@@ -1,26 +1,31 @@
 """The protocol's routes: GET /v2 and all below it."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from fastapi import APIRouter
+from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
 from service.ensemble import Ensemble
-from service.errors import NoQuorum, NotFound, NotReady
+from service.errors import BadRequest, NoQuorum, NotFound, NotReady
 from service.metrics import inferring
 from service.oip import models, schemas
 from service.oip.answer import write
 from service.oip.body import HEADER, read, unpack
 from service.oip.inference import Inference, count, of_model, of_vote
-from service.oip.openapi import BODY_ERRORS, answers, body, of_a_model
+from service.oip.openapi import BODY_ERRORS, answers, body, control, of_a_model
 from service.oip.request import Asked, Reader
 from service.oip.stats import statistics
+from service.rollout import RolloutError
 from service.routes.direct import Direct
 from service.upload import whole
+
+T = TypeVar("T", bound=BaseModel)
 
 _EXTENSIONS = ("binary_tensor_data", "classification", "model_configuration", "model_repository", "statistics")
 _LARGE = 256 * 2**10  # bytes of a body that takes long enough to read that others should not wait for it
@@ -47,9 +52,11 @@ async def server(_request: Request) -> Response:
     return _json({"name": models.ENSEMBLE, "version": version("digitvote"), "extensions": _EXTENSIONS})
 
 
-@router.get("/v2/health/live", summary="Whether the process answers", **answers(schemas.Live))
-async def live(_request: Request) -> Response:
-    """200 as long as there is a process; what should be restarted is seen by GET /health."""
+@router.get("/v2/health/live", summary="Whether this process can go on", **answers(schemas.Live, NotReady))
+async def live(request: Request) -> Response:
+    """200 while nothing has failed that only a new process would mend: missing models are not that."""
+    ensemble = _ensemble(request)
+    _check(ensemble, good=ensemble.alive)
     return _json({"live": True})
 
 
@@ -57,10 +64,14 @@ async def live(_request: Request) -> Response:
 async def ready(request: Request) -> Response:
     """200 where enough models vote, 503 with the reason where not."""
     ensemble = _ensemble(request)
-    if not ensemble.able:
+    _check(ensemble, good=ensemble.able)
+    return _json({"ready": True})
+
+
+def _check(ensemble: Ensemble, *, good: bool) -> None:
+    if not good:
         state, reason = ensemble.health()
         raise NotReady(f"The service is {state}: {reason}. /health says more.")
-    return _json({"ready": True})
 
 
 @router.get("/v2/models/stats", summary="What all models did", **answers(schemas.Statistics))
@@ -153,8 +164,52 @@ async def _asked(request: Request, ensemble: Ensemble, model: models.Listed) -> 
 )
 async def index(request: Request) -> Response:
     """Each model's version and state, and why it does not answer if it does not."""
-    ensemble = _ensemble(request)
-    sent = await whole(request, ensemble.settings.body_seconds)
-    text = unpack(sent, request.headers.get("content-encoding", ""), ensemble.settings.max_bytes)
-    asked = read(schemas.IndexRequest, text) if text else schemas.IndexRequest()
-    return _json(models.index(ensemble, ready=asked.ready))
+    asked = await _read(request, schemas.IndexRequest)
+    return _json(models.index(_ensemble(request), ready=asked.ready))
+
+
+@router.post(
+    "/v2/repository/models/{model}/load",
+    summary="Look for a model's versions now",
+    openapi_extra=control(schemas.LoadRequest),
+    **answers(schemas.Nothing, *BODY_ERRORS, NotFound, NotReady),
+)
+async def load(request: Request) -> Response:
+    """Have the version vote that is wanted of what is published, if it passes; else 400 says why it does not."""
+    asked = await _read(request, schemas.LoadRequest)
+    if asked.parameters:
+        raise BadRequest(f"{', '.join(asked.parameters)}: what is published is loaded as it is. Send no parameters.")
+    return await _control(request, _ensemble(request).rollout.load)
+
+
+@router.post(
+    "/v2/repository/models/{model}/unload",
+    summary="Take a model out of the vote",
+    openapi_extra=control(schemas.UnloadRequest),
+    **answers(schemas.Nothing, *BODY_ERRORS, NotFound, NotReady),
+)
+async def unload(request: Request) -> Response:
+    """The others vote without it until it is loaded again; 400 where too few would be left."""
+    await _read(request, schemas.UnloadRequest)
+    return await _control(request, _ensemble(request).rollout.unload)
+
+
+async def _read(request: Request, kind: type[T]) -> T:
+    """The JSON that a request may bring."""
+    settings = _ensemble(request).settings
+    sent = await whole(request, settings.body_seconds)
+    return read(kind, unpack(sent, request.headers.get("content-encoding", ""), settings.max_bytes) or b"{}")
+
+
+async def _control(request: Request, act: Callable[[str], Awaitable[None]]) -> Response:
+    ensemble, name = _ensemble(request), request.path_params["model"]
+    if not ensemble.loaded.is_set():
+        raise NotReady
+    names = list(ensemble.rollout.places)
+    if name not in names:
+        raise NotFound(f"There is no model {name[:64]!r} to load or unload. Those that there are: {', '.join(names)}.")
+    try:
+        await act(name)
+    except RolloutError as error:
+        raise BadRequest(f"{error}.") from error
+    return _json({})

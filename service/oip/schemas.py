@@ -74,6 +74,28 @@ class IndexRequest(_Asked):
     ready: bool = Field(False, description="only those that answer")
 
 
+class LoadRequest(_Asked):
+    """How a model is to be loaded."""
+
+    parameters: dict[str, Any] | None = Field(None, description="none are taken: `config` and files are refused")
+
+
+class UnloadParameters(_Asked):
+    """How a model is to be unloaded."""
+
+    unload_dependents: bool = Field(False, description="no model has others that depend on it")
+
+
+class UnloadRequest(_Asked):
+    """How a model is to be unloaded."""
+
+    parameters: UnloadParameters | None = None
+
+
+class Nothing(BaseModel):
+    """Nothing: it is done."""
+
+
 class ServerMetadata(BaseModel):
     """What the server is and what it knows beyond the protocol's core."""
 
@@ -83,7 +105,7 @@ class ServerMetadata(BaseModel):
 
 
 class Live(BaseModel):
-    """Whether the process answers."""
+    """Whether the process can go on."""
 
     live: bool
 

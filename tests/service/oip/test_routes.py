@@ -50,6 +50,7 @@ def test_every_error_has_the_protocols_form(client: httpx.Client) -> None:
     error(client.post(INFER, content=gzip.compress(bytes(2**22)), headers={"content-encoding": "gzip"}), 413)
     error(client.post(INFER, content=b"{}", headers={"content-encoding": "br"}), 415)
     error(client.post(INFER, content=b"{}", headers={"accept": "text/html"}), 400)
+    error(client.post(INFER, content=b"{}", headers={"x-request-timeout-ms": "soon"}), 400)
     error(client.post("/v2/repository/index", content=b"[]"), 400)
     assert client.get("/v2x").headers["content-type"] == "application/problem+json"
 
@@ -151,7 +152,7 @@ def test_the_document_has_the_protocol(client: httpx.Client) -> None:
     infer = paths["/v2/models/{model}/versions/{version}/infer"]["post"]
     assert [each["name"] for each in infer["parameters"]] == ["model", "version", "Inference-Header-Content-Length"]
     assert set(infer["requestBody"]["content"]) == {"application/json", "application/octet-stream"}
-    assert set(infer["responses"]) == {"200", "400", "404", "408", "413", "415", "500", "503"}
+    assert set(infer["responses"]) == {"200", "400", "404", "408", "413", "415", "500", "503", "504"}
     for operation in (each for operations in paths.values() for each in operations.values()):
         for status, entry in operation["responses"].items():
             if status != "200":
