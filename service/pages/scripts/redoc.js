@@ -1,0 +1,23 @@
+// ReDoc over the OpenAPI document, in the page's own colours: those of light or dark as the page opens.
+
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+const [card, text, quiet, ink, line, track] = ["card", "text", "quiet", "ink", "line", "track"].map(colour);
+
+Redoc.init(
+  "openapi.json",
+  {
+    disableSearch: true,
+    theme: {
+      colors: {
+        primary: { main: ink },
+        text: { primary: text, secondary: quiet },
+        border: { dark: line, light: line },
+        gray: { 50: card, 100: track },
+      },
+      schema: { nestedBackground: track, linesColor: line, typeNameColor: quiet, typeTitleColor: quiet, labelsTextSize: "0.85em" },
+      typography: { fontFamily: "inherit", headings: { fontFamily: "inherit" }, code: { color: text, backgroundColor: track }, links: { color: ink } },
+      sidebar: { backgroundColor: card, textColor: text, activeTextColor: ink },
+    },
+  },
+  document.getElementById("api"),
+);
