@@ -3,6 +3,7 @@
 import asyncio
 from typing import Annotated, Any
 
+import orjson
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 from starlette.types import Message
@@ -37,7 +38,7 @@ async def _told(request: Request, body: bytes, ensemble: Ensemble) -> dict[str, 
             read.count(numbers)
             return number_page(number.model_dump(exclude_unset=True))
     predict.count(one)
-    return digit_page(one)
+    return digit_page(orjson.loads(orjson.dumps(one)))  # as it would be sent: votes are objects before
 
 
 def _again(request: Request, body: bytes) -> Request:
