@@ -56,6 +56,7 @@ def test_each_program_gives_the_answer_that_the_page_shows(page: Page, tmp_path:
 def test_a_program_makes_every_call_that_the_page_made(page: Page, tmp_path: Path) -> None:
     """Of an example that is a number: it is fetched, and both routes are asked, as the page did."""
     asked: list[str] = []
+    page.wait_for_load_state("networkidle")
     page.on("request", lambda request: asked.append(request.url))
     page.locator('[data-file="number.png"]').click()
     expect(page.locator(".verdict h3")).to_have_text("The number is 29168")

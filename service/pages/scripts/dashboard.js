@@ -78,7 +78,8 @@ function draw({ metrics, health, at }, before) {
   chart("requests", [[said.rate, "requests"]]);
   chart("latency", [[said.half, "half"], [said.most, "most"], [said.nearly, "nearly"]]);
   chart("queue", [[said.waiting, "waiting"], [said.flight, "flight"]]);
-  put("batches", key([[said.mean, mean(metrics, before, "digitvote_batch_size")]]), histogram(metrics, before));
+  const batch = mean(metrics, before, "digitvote_batch_size");
+  put("batches", ...(batch === null ? list([]) : [key([[said.mean, batch]]), histogram(metrics, before)]));
   const labels = by(metrics, "digitvote_labels_total", "label");
   const digits = [..."0123456789"].map((label) => [label, labels.get(label) ?? 0]);
   const told = digits.map(([label, count]) => `${label}: ${count}`).join(", ");
@@ -124,7 +125,9 @@ const list = (entries, digits) => (entries.length ? [rows(entries, digits)] : [e
 
 function models(metrics) {
   const heads = [said.model, said.version, said.file];
+  const order = Object.keys(words.models);
   const loaded = (metrics.get("digitvote_model_info") ?? []).filter(({ value }) => value === 1);
+  loaded.sort((one, other) => order.indexOf(one.labels.model) - order.indexOf(other.labels.model));
   return el(
     "table",
     {},
