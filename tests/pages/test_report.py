@@ -22,7 +22,7 @@ def test_the_report_shows_each_model(page: Page) -> None:
         assert figure in told
     expect(page.locator(".confusion")).to_have_count(3)
     expect(page.locator(".curve")).to_have_count(4)
-    expect(page.get_by_role("figure")).to_have_count(4 * 4 + 2)
+    expect(page.get_by_role("figure")).to_have_count(3 * 5 + 2)
     mistakes = page.get_by_role("img", name="The worst mistakes of CNN, version 1")
     mistakes.scroll_into_view_if_needed()
     page.wait_for_function("image => image.complete && image.naturalWidth > 100", arg=mistakes.element_handle())
