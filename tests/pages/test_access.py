@@ -89,9 +89,13 @@ def test_every_page_can_be_read_by_all(page: Page, path: str) -> None:
 def test_the_openapi_pages_work_under_their_policy(page: Page) -> None:
     """Swagger UI and ReDoc draw every route under the site's header, in dark too, and break no policy."""
     dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
-    for path, role in (("/docs", "button"), ("/redoc", "heading")):
+    name = "Read the digit on a picture"
+    for path, route in (
+        ("/docs", page.get_by_role("button", name=name)),
+        ("/redoc", page.get_by_role("heading", name=name)),
+    ):
         page.goto(path)
-        expect(page.get_by_role(role, name="Read the digit on a picture").first).to_be_visible()
+        expect(route.first).to_be_visible()
         expect(page.get_by_role("link", name="API", exact=True)).to_have_attribute("aria-current", "page")
         assert found(page, "['#api']") == []
         ground = page.locator("#api").evaluate("each => getComputedStyle(each).backgroundColor")
