@@ -9,16 +9,15 @@ import numpy as np
 from PIL import Image
 
 from service.html import name_of, warning, words
-from service.imaging.decode import decode
+from service.imaging.decode import Decoded
 
-_SIDE = 800  # pixels that the picture on the page is wide or high, at most
+SIDE = 800  # pixels that the picture on the page is wide or high, at most
 
 Answer = Mapping[str, Any]
 
 
-def picture_of(content: bytes, max_pixels: int) -> dict[str, Any]:
-    """An upload that was read before, upright and gray, as a data URI, with its width and height in its own pixels."""
-    decoded = decode(content, max_pixels, _SIDE)
+def picture_of(decoded: Decoded) -> dict[str, Any]:
+    """An upload, upright and gray, as a data URI, with its width and height in its own pixels."""
     file = BytesIO()
     Image.fromarray((decoded.gray * 255).round().astype(np.uint8)).save(file, "JPEG", quality=80)
     data = b64encode(file.getvalue()).decode()

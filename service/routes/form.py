@@ -1,6 +1,6 @@
 """POST /: the plain form of browsers without scripts, answered with a page."""
 
-import asyncio
+from contextlib import suppress
 from typing import Annotated, Any
 
 import orjson
@@ -8,9 +8,10 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 from starlette.types import Message
 
-from service.answer_page import digit_page, number_page, picture_of
+from service.answer_page import SIDE, digit_page, number_page, picture_of
 from service.dependencies import get_ensemble
 from service.ensemble import Ensemble
+from service.errors import BlankPicture, TooManyShapes
 from service.html import mebibytes, page
 from service.routes import predict, read
 from service.upload import read_upload, whole
@@ -21,22 +22,23 @@ router = APIRouter(include_in_schema=False)
 @router.post("/")
 async def answer(request: Request, ensemble: Annotated[Ensemble, Depends(get_ensemble)]) -> Response:
     """One digit where there is one, else a number where there is one."""
-    seconds, max_pixels = ensemble.settings.body_seconds, ensemble.settings.max_pixels
+    seconds = ensemble.settings.body_seconds
     body = await whole(request, seconds)
     told = await _told(request, body, ensemble)
-    content = await read_upload(_again(request, body), seconds)
-    picture = await asyncio.to_thread(picture_of, content, max_pixels)
-    return page("answer", request, most=mebibytes(ensemble.settings.max_bytes), picture=picture, **told)
+    decoded = await ensemble.decode(await read_upload(_again(request, body), seconds), SIDE)
+    most = mebibytes(ensemble.settings.max_bytes)
+    return page("answer", request, most=most, picture=picture_of(decoded), **told)
 
 
 async def _told(request: Request, body: bytes, ensemble: Ensemble) -> dict[str, Any]:
     one = await predict.vote_on(_again(request, body), explain=True)
     several = any(warning.startswith("several shapes") for warning in one["warnings"])
     if several or not one["accepted"]:
-        numbers, number = await read.numbers_on(_again(request, body), ensemble, explain=True)
-        if len(number.digits) > 1 and (number.accepted or one["reason"] == "more than one digit"):
-            read.count(numbers)
-            return number_page(number.model_dump(exclude_unset=True))
+        with suppress(BlankPicture, TooManyShapes):  # there is the answer of one digit all the same
+            numbers, number = await read.numbers_on(_again(request, body), ensemble, explain=True)
+            if len(number.digits) > 1 and (number.accepted or one["reason"] == "more than one digit"):
+                read.count(numbers)
+                return number_page(number.model_dump(exclude_unset=True))
     predict.count(one)
     return digit_page(orjson.loads(orjson.dumps(one)))  # as it would be sent: votes are objects before
 

@@ -15,9 +15,10 @@ from service.errors import all_errors
 from service.html import percent, warning, words
 from service.imaging import line
 from service.imaging.steps import Step
-from service.schemas import State
+from service.schemas import Stage, State
 from service.settings import Settings
 from service.vote import Reason
+from tests.service.imaging.test_page import blots
 from tests.support import ROOT, Linear, drawing, encoded, hosting, publish_model, publish_three, wait_until_loaded
 
 PAGES = ("/", "/report", "/dashboard", "/docs", "/redoc")
@@ -81,6 +82,15 @@ def test_the_plain_form_is_answered_with_the_vote(client: httpx.Client) -> None:
     page = client.post("/", files={"file": ("a.png", content)}).text
     assert f'aria-hidden="true">{label}</p>' in page
     assert page.count('class="bars"') == 3
+
+
+def test_what_is_too_much_for_a_number_is_answered_as_one_digit(client: httpx.Client) -> None:
+    """Where /read refuses a picture that /predict answers, the plain form shows what /predict says."""
+    content = encoded(blots(65))
+    assert client.post("/read", files={"file": content}).status_code == 422
+    page = client.post("/", files={"file": ("a.png", content)})
+    assert page.status_code == 200
+    assert page.text.count('class="bars"') == 3
 
 
 def test_a_body_that_does_not_come_is_cut_off_here_too(artifacts: Path) -> None:
@@ -203,7 +213,7 @@ def test_the_words_are_those_of_the_service() -> None:
     """Each step, reason, state, error, thing left out and warning that the service names has words on the page."""
     assert set(get_args(Step)) <= set(words()["steps"])
     assert set(get_args(Reason)) <= set(words()["reasons"])
-    assert set(get_args(State)) <= set(words()["states"])
+    assert {*get_args(State), *get_args(Stage)} == set(words()["states"])
     assert set(get_args(line.Reason)) == set(words()["skipped"])
     assert {error.name for error in all_errors()} <= set(words()["errors"])
     told = (ROOT / "docs" / "serving.md").read_text().split("Warnings tell what you can act on: ")[1].split("\n\n")[0]
