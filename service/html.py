@@ -90,5 +90,6 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals["words"] = words()
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": False}  # models stand in the order of the words
     environment.filters.update(percent=percent, size=mebibytes, warning=warning, name=name_of)
     return environment
