@@ -192,6 +192,17 @@ def collected() -> Iterable[Metric]:
     return _together().collect()
 
 
+def inference_seconds() -> dict[tuple[str, int], float]:
+    """What a batch took on average, by model and version; of all workers, where there was any batch."""
+    sums: dict[tuple[str, int], dict[str, float]] = {}
+    for family in collected():
+        if family.name == "digitvote_inference_seconds":
+            for sample in family.samples:
+                part = sums.setdefault((sample.labels["model"], int(sample.labels["version"])), {})
+                part[sample.name.rpartition("_")[2]] = sample.value
+    return {key: part["sum"] / part["count"] for key, part in sums.items() if part.get("count")}
+
+
 def _together() -> CollectorRegistry:
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return REGISTRY
