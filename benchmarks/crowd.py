@@ -184,7 +184,10 @@ def hostile(turn: Turn) -> Told:
     path, content = turn.chance.choice(case.requests)
     with suppress(BrokenPipeError, ConnectionResetError):  # refused unread: its answer may be there all the same
         turn.connection.sendall(content)
-    status, content_type, body = answered(turn.connection)
+    try:
+        status, content_type, body = answered(turn.connection)
+    except (OSError, HTTPException) as error:
+        raise OSError(f"{case.kind}: {case.name}: {path}: {error!r}") from error
     if status in (503, 429):
         return "refused", ""
     if status >= 500:
@@ -202,24 +205,25 @@ def slow(turn: Turn) -> Told:
     picture = turn.chance.choice(turn.street.small)
     content = request("/predict", form(picture[0]), FORM)
     head = content.index(b"\r\n\r\n") + 4
-    seconds = turn.chance.uniform(0.5, 2 * BODY_SECONDS)
+    seconds, began = turn.chance.uniform(0.5, 2 * BODY_SECONDS), time.monotonic()
     turn.connection.sendall(content[:head])
     for at in range(head, len(content)):
         if select.select([turn.connection], [], [], seconds / (len(content) - head))[0]:
             break  # an answer before the end
         turn.connection.sendall(content[at : at + 1])
+    took = time.monotonic() - began  # longer than meant, where the machine is busy
     try:
         status, _, body = answered(turn.connection)
     except (OSError, HTTPException):
-        if seconds < 0.8 * BODY_SECONDS:
+        if took < 0.8 * BODY_SECONDS:
             raise
         return "cut off", ""
-    if status == 408 and seconds > 0.8 * BODY_SECONDS:
+    if status == 408 and took > 0.8 * BODY_SECONDS:
         return "cut off", ""
     if status in (503, 429):
         return "refused", ""
     right = status == 200 and json.loads(body)["label"] == picture[1]
-    return ("right" if right else "error" if status >= 500 else "wrong"), f"in {seconds:.1f} s: {status} {body!r}"
+    return ("right" if right else "error" if status >= 500 else "wrong"), f"in {took:.1f} s: {status} {body!r}"
 
 
 def vanishing(turn: Turn) -> Told:

@@ -141,7 +141,7 @@ def main() -> None:
     if told.write:
         write(told.write)
         return
-    with serving(told.artifacts.resolve(), body_seconds=2) as process:
+    with serving(told.artifacts.resolve(), body_seconds=2, head_seconds=2) as process:
         service = Service(process.url, process.process.pid)
         print(table({kind: [tried(service, case, case.requests) for case in corpus(kind)] for kind in KINDS}))
         print(f"\nmemory of the service: {service.peak():.0f} MiB at most, {service.before:.0f} before the first")

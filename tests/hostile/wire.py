@@ -54,6 +54,8 @@ def chunks() -> Iterator[tuple[str, bytes]]:
 
 def requests() -> Iterator[tuple[str, bytes]]:
     """Lines, headers and paths that are strange, long or forbidden."""
+    yield "nothing but line ends", b"\r\n" * 100
+    yield "half a head", head(_LENGTH)[:40]
     yield "line ends before it", b"\r\n" * 100 + head(_LENGTH) + WHOLE
     yield "a boundary of control characters", head(_LENGTH).replace(b"=limit", b"=\1\2") + WHOLE
     yield "noise", bytes(range(256)) * 10
