@@ -21,10 +21,11 @@ _CHUNK = 1000  # strokes are widened at four times the size, which takes much me
 def distorted(pictures: Labels, truth: Labels) -> tuple[Labels, Labels]:
     """Five seeded draws of distorted copies of pictures [N, 28, 28], [5 N, 28, 28], and their labels [5 N]."""
     augment = Augment(_DISTORTION, torch.Generator().manual_seed(0))
+    scaled = torch.from_numpy(pictures)[:, None].float() / 255
     chunks = [
-        augment(part)[:, 0].clamp(0, 1).mul(255).round().byte()
+        augment(scaled[start : start + _CHUNK])[:, 0].clamp(0, 1).mul(255).round().byte()
         for _ in range(_DRAWS)
-        for part in (torch.from_numpy(pictures)[:, None].float() / 255).split(_CHUNK)
+        for start in range(0, len(pictures), _CHUNK)
     ]
     return torch.cat(chunks).numpy(), np.tile(truth, _DRAWS)
 
