@@ -13,7 +13,7 @@ ARGS      ?=
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install serve train test lint audit bench bench-peers bench-training clean
+.PHONY: help install serve train test lint audit bench bench-peers bench-training soak clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -47,6 +47,9 @@ bench-peers: .venv/serve.installed .venv/train.installed .venv/test.installed ##
 
 bench-training: .venv/serve.installed .venv/train.installed .venv/test.installed ## measure training to 99 % beside pytorch/examples' loop, and where its time goes
 	@$(BIN)/python -m benchmarks.training $(ARGS)
+
+soak: .venv/serve.installed .venv/train.installed .venv/test.installed ## 30 minutes of good, bad, slow and vanishing clients, rollouts and killed workers
+	@$(BIN)/python -m benchmarks.soak $(ARGS)
 
 clean: ## remove .venv, .venv-peers and caches
 	rm -rf .venv .venv-peers .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -2,20 +2,22 @@
 
 from registry.manifest import labels_of
 
+INPUT, OUTPUT = "INPUT__0", "OUTPUT__0"  # as the PyTorch backend wants its tensors named
+
 _CONFIG = """\
 name: "{name}"
 backend: "pytorch"
 max_batch_size: 64
 input [
   {{
-    name: "INPUT__0"
+    name: "{input}"
     data_type: TYPE_FP32
     dims: [ 1, 28, 28 ]
   }}
 ]
 output [
   {{
-    name: "OUTPUT__0"
+    name: "{output}"
     data_type: TYPE_FP32
     dims: [ {outputs} ]
     label_filename: "labels.txt"
@@ -27,7 +29,7 @@ dynamic_batching {{ }}
 
 def config(name: str) -> str:
     """The text of `config.pbtxt`, Triton's ModelConfig in protobuf's text format."""
-    return _CONFIG.format(name=name, outputs=len(labels_of(name)))
+    return _CONFIG.format(name=name, input=INPUT, output=OUTPUT, outputs=len(labels_of(name)))
 
 
 def labels(name: str) -> str:

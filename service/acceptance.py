@@ -32,6 +32,11 @@ def accept(outcomes: list[Outcome], scores: Floats | None, gate: Manifest | None
     ]
 
 
+def final_reason(outcome: Outcome, reject: Reject, *, alone: bool) -> Reason | None:
+    """Why an answer is not accepted, if it is not; `alone` is whether its picture holds no other digit."""
+    return outcome.reason if alone or reject == "off" else "more than one digit"
+
+
 def _reason(outcome: Outcome, looks_like_one: bool, confidence: float) -> Reason | None:
     if not looks_like_one:
         return "does not look like one digit"

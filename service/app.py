@@ -18,6 +18,8 @@ from service.ensemble import Ensemble
 from service.errors import BadRequest, BodyTooLarge, MethodNotAllowed, NotFound, ServiceError, describe, problem
 from service.guard import Limit, Limits, RequestLog
 from service.lane import Lane
+from service.oip import openapi
+from service.oip import routes as oip
 from service.problem_pages import ProblemPages
 from service.routes import batch, form, pages, predict, probes, read, report, status, telemetry
 from service.settings import Settings
@@ -31,7 +33,8 @@ Send a picture of a handwritten digit; three models vote on what it is.
     curl -F file=@number.png http://127.0.0.1:8000/read
     curl -F file=@one.png -F file=@two.png http://127.0.0.1:8000/predict/batch
 
-Every error is RFC 9457 `application/problem+json` with a `detail` that says what was wrong and what to do.
+Every error is RFC 9457 `application/problem+json` with a `detail` that says what was wrong and what to do. Below `/v2`
+the service speaks the Open Inference Protocol, as Triton does; errors there are `{"error": "…"}`.
 """
 
 
@@ -69,7 +72,7 @@ def create_app(settings: Settings) -> FastAPI:
     # As routes of the application itself: one of a router within it is found by twice as many steps.
     app.router.routes.extend(predict.router.routes)
     metrics.know(predict.router)
-    for part in (batch, read, status, probes, telemetry, form, report):
+    for part in (batch, read, status, probes, telemetry, form, report, oip):
         app.include_router(part.router)
         metrics.know(part.router)
     pages.mount(app)
@@ -79,7 +82,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(ProblemPages)
     app.add_middleware(RequestLog)  # added last, so outermost: refusals of the limits are logged too
     plain = app.openapi
-    app.openapi = lambda: access.described(describe(plain()), settings)  # type: ignore[method-assign]
+    app.openapi = lambda: openapi.describe(access.described(describe(plain()), settings))  # type: ignore[method-assign]
     app.exception_handler(ServiceError)(_service_error)
     app.exception_handler(HTTPException)(_http_exception)
     app.exception_handler(RequestValidationError)(_wrong_parameter)

@@ -106,7 +106,7 @@ def unpack(content: bytes, max_bytes: int, most_bytes: int) -> list[Member]:
     except Exception as error:  # as above, now of a damaged list of members
         raise BrokenArchive from error
     source.listing = False  # members are bounded by their own sizes
-    found = [info for info in archive.infolist() if not (info.is_dir() or _is_hidden(info.filename))]
+    found = [info for info in archive.infolist() if not _is_passed_over(info.filename)]
     if len(found) > MOST:
         raise TooManyPictures(f"The archive holds {len(found)} files. {TooManyPictures.default}")
     if sum(info.file_size for info in found) > most_bytes:
@@ -123,7 +123,9 @@ def too_large(name: str, max_bytes: int) -> BodyTooLarge:
     return BodyTooLarge(f"'{name}' is over {max_bytes / 2**20:g} MiB. Send the picture scaled down.")
 
 
-def _is_hidden(name: str) -> bool:
-    """Whether it is one of the files that systems put beside pictures, as `__MACOSX/._a.png` and `.DS_Store`."""
+def _is_passed_over(name: str) -> bool:
+    """Whether it is a folder, or a file that systems put beside pictures, as `__MACOSX/._a.png` and `.DS_Store`."""
+    if name.endswith("/"):  # zipfile's own question fails on a name of nothing
+        return True
     path = PurePosixPath(name)
     return path.name.startswith(".") or "__MACOSX" in path.parts

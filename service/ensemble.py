@@ -18,6 +18,7 @@ from service.engine.engine import open_engine
 from service.engine.queue import Counted, Queue
 from service.errors import NoQuorum, NotReady
 from service.imaging import Seen, read, warm_up
+from service.imaging.decode import Decoded, decode
 from service.imaging.page import Page, read_page
 from service.imaging.plain import is_small
 from service.models import Model
@@ -180,6 +181,11 @@ class Ensemble:
     async def find_numbers(self, page: Page, outcomes: Sequence[Outcome]) -> Numbers:
         """The numbers of a page, found off the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self._decoders, read_numbers, page, outcomes)
+
+    async def decode(self, content: bytes, side: int) -> Decoded:
+        """An uploaded file's brightness of at most `side` pixels a side, to be shown; raises what `decode` does."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._decoders, decode, content, self.settings.max_pixels, side)
 
     def check(self) -> None:
         """Raise what a request would meet now, before any work is done for it."""

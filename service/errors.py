@@ -1,6 +1,7 @@
 """The one table from what went wrong to the status, the words and the page of documentation of it.
 
-Every error of the service is answered as RFC 9457 `application/problem+json`.
+Every error of the service is answered as RFC 9457 `application/problem+json`, below /v2 as the Open Inference Protocol
+has it.
 """
 
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
@@ -93,6 +95,11 @@ class BrokenPicture(ServiceError):
 class BrokenArchive(ServiceError):
     status, name, title = 415, "broken-archive", "The archive cannot be opened"
     default = "It is damaged, or no ZIP. Pack the pictures again, or send each as a form field of its own."
+
+
+class UnknownEncoding(ServiceError):
+    status, name, title = 415, "unknown-encoding", "The body is packed in a way that is not known"
+    default = "Its Content-Encoding may be gzip or deflate. Send it so, or unpacked."
 
 
 class NoFile(ServiceError):
@@ -180,12 +187,26 @@ def told(error: ServiceError, request_id: str) -> Problem:
     )
 
 
+class _Answer(JSONResponse):
+    """An error, written as its sender's protocol has it, which the path tells."""
+
+    def __init__(self, body: Problem, headers: Mapping[str, str]) -> None:
+        super().__init__(body.model_dump(), body.status, headers=headers, media_type=MEDIA_TYPE)
+        self._plain = JSONResponse({"error": body.detail}, body.status, headers=headers)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if f"{scope['path']}/".startswith("/v2/"):
+            await self._plain(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
 def problem(error: ServiceError, request_id: str, headers: Mapping[str, str] | None = None) -> Response:
     """The answer that an error gives."""
     body = told(error, request_id)
     retry = {"Retry-After": str(RETRY_AFTER_SECONDS)} if error.status == HTTPStatus.SERVICE_UNAVAILABLE else {}
     given = {**VARY, **retry, **(headers or {})}
-    return JSONResponse(body.model_dump(), error.status, headers=given, media_type=MEDIA_TYPE)
+    return _Answer(body, given)
 
 
 def responses(*errors: type[ServiceError]) -> dict[int | str, dict[str, Any]]:

@@ -60,6 +60,41 @@ class Vote(BaseModel):
         return self
 
 
+class Corruptions(BaseModel):
+    """The share of the test digits that is read right once they are spoilt in each way."""
+
+    model: dict[str, FiniteFloat]
+    vote: dict[str, FiniteFloat] = {}
+
+
+class Kept(BaseModel):
+    """How many mistakes are left among the surest share of the test digits."""
+
+    coverage: FiniteFloat
+    errors: int
+
+
+class Coverage(BaseModel):
+    """The mistakes left as fewer digits are kept, of the model and of the vote, by the same shares."""
+
+    model: list[Kept]
+    vote: list[Kept] = []
+
+
+class Kinds(BaseModel):
+    """The share that the gate refuses of each kind of digits and of other pictures."""
+
+    digits: dict[str, FiniteFloat]
+    others: dict[str, FiniteFloat]
+
+
+class Refused(BaseModel):
+    """What the gate refuses as strictly as it can be asked."""
+
+    balanced: Kinds
+    strict: Kinds
+
+
 class Figures(BaseModel):
     """A report's `metrics.json`: each part as far as it is there and can be read."""
 
@@ -68,6 +103,9 @@ class Figures(BaseModel):
     test: _Perhaps[Test] = None
     vote: _Perhaps[Vote] = None
     history: _Perhaps[list[Epoch]] = None
+    corruptions: _Perhaps[Corruptions] = None
+    coverage: _Perhaps[Coverage] = None
+    refused: _Perhaps[Refused] = None
 
 
 def read_figures(path: Path) -> Figures:

@@ -20,7 +20,7 @@ from service.upload import counted, too_large
 log = structlog.get_logger("service")
 
 _RETRY = "Try again after the seconds that Retry-After says."
-_PROBES = ("/health", "/health/live", "/health/ready", "/metrics")
+_PROBES = ("/health", "/health/live", "/health/ready", "/metrics", "/v2/health/live", "/v2/health/ready")
 _ID_HEADER = request_id.HEADER.lower().encode()
 
 

@@ -51,9 +51,21 @@ def words() -> dict[str, Any]:
 
 
 def percent(share: float) -> str:
-    """A share of 1 as a percentage that is 100 only where it is whole."""
-    shown = f"{share * 100:.2f}" if share > 0.9 else f"{share * 100:.0f}" if share >= 0.01 else f"{share * 100:.1g}"
-    return f"{'99.99' if shown == '100.00' and share < 1 else shown.removesuffix('.00')} %"
+    """How sure a model is: never wholly, nor not at all, as answers are rounded; scripts/dom.js writes it so too."""
+    if share < 0.01:
+        return "< 1 %"
+    shown = f"{share * 100:.1f}" if share > 0.9 else f"{share * 100:.0f}"
+    return "> 99.9 %" if shown == "100.0" else f"{shown.removesuffix('.0')} %"
+
+
+def warning(text: str) -> str:
+    """A warning of the API in the words of the pages, which are found by how it begins."""
+    return next((told for start, told in words()["warnings"].items() if text.startswith(start)), text)
+
+
+def name_of(model: str) -> str:
+    """A model as the pages call it."""
+    return str(words()["models"].get(model, {"name": model})["name"])
 
 
 def mebibytes(count: int) -> str:
@@ -78,5 +90,6 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals["words"] = words()
-    environment.filters.update(percent=percent, size=mebibytes)
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": False}  # models stand in the order of the words
+    environment.filters.update(percent=percent, size=mebibytes, warning=warning, name=name_of)
     return environment

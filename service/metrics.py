@@ -5,14 +5,24 @@ and whichever is asked adds up those of all; prometheus_client looks for that va
 """
 
 import os
+import re
 import time
-from collections.abc import Callable, Iterable, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
+from contextlib import contextmanager
 from functools import cache, partial
 from typing import Any, get_args
 
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Metric,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from registry.manifest import Manifest
@@ -52,20 +62,23 @@ MODEL_LOADS = _counter(
     "digitvote_model_loads_total", "versions that were loaded, or failed at a step", ["model", "outcome", "step"]
 )
 STATE = _gauge("digitvote_state", "workers in this state", ["state"])
+INFER_SECONDS = _histogram("digitvote_infer_seconds", "inference requests that name a model", ["model", "outcome"])
+INFER_LAST = _gauge(
+    "digitvote_infer_last_seconds", "when one last came, since the epoch", ["model"], multiprocess_mode="max"
+)
 
-_routes: set[str] = set()
+_routes: dict[str, re.Pattern[str]] = {}
 _child: Any = cache(lambda metric, *values: metric.labels(*values))
 
 
 def know(router: APIRouter) -> None:
     """Name a router's paths also on requests that are refused before they are routed."""
-    _routes.update(route.path for route in router.routes if isinstance(route, APIRoute))
+    _routes.update((route.path, route.path_regex) for route in router.routes if isinstance(route, APIRoute))
 
 
 def request(scope: MutableMapping[str, Any], status: int, seconds: float, error: object) -> None:
     """Count a request by its ASGI scope once it is answered, or given up with status 0; `error` is its name or None."""
-    path = scope["path"] if scope["path"] in _routes else OTHER
-    route = getattr(scope.get("route"), "path", path)
+    route = getattr(scope.get("route"), "path", None) or _route(scope["path"])
     method = scope["method"] if scope["method"] in _METHODS else OTHER
     _child(REQUESTS, route, method, status).inc()
     _child(REQUEST_SECONDS, route).observe(seconds)
@@ -76,6 +89,11 @@ def request(scope: MutableMapping[str, Any], status: int, seconds: float, error:
 def keyed(name: str) -> None:
     """Count a request by its key's name."""
     _child(KEY_REQUESTS, name).inc()
+
+
+def _route(path: str) -> str:
+    """The route that a path would be served by."""
+    return next((route for route, pattern in _routes.items() if pattern.fullmatch(path)), OTHER)
 
 
 def decoded(seconds: float) -> None:
@@ -123,6 +141,18 @@ def answered(label: int, agreement: float, reason: str | None) -> None:
         _child(REJECTIONS, reason).inc()
 
 
+@contextmanager
+def inferring(model: str) -> Iterator[None]:
+    """Tell how long a request that names a model took, and whether it got its tensors."""
+    started, outcome = time.perf_counter(), "fail"
+    try:
+        yield
+        outcome = "success"
+    finally:
+        _child(INFER_SECONDS, model, outcome).observe(time.perf_counter() - started)
+        _child(INFER_LAST, model).set(time.time())
+
+
 def loading(model: str) -> None:
     """Tell of a model before it is loaded: what was never counted is 0, so that the first time is a rise."""
     _child(MODEL_LOADS, model, "loaded", "")
@@ -160,8 +190,28 @@ def forget(worker: int) -> None:
 
 def text() -> bytes:
     """Everything in Prometheus' text format, of all workers together."""
+    return generate_latest(_together())
+
+
+def collected() -> Iterable[Metric]:
+    """Everything as it is now, of all workers together."""
+    return _together().collect()
+
+
+def inference_seconds() -> dict[tuple[str, int], float]:
+    """What a batch took on average, by model and version; of all workers, where there was any batch."""
+    sums: dict[tuple[str, int], dict[str, float]] = {}
+    for family in collected():
+        if family.name == "digitvote_inference_seconds":
+            for sample in family.samples:
+                part = sums.setdefault((sample.labels["model"], int(sample.labels["version"])), {})
+                part[sample.name.rpartition("_")[2]] = sample.value
+    return {key: part["sum"] / part["count"] for key, part in sums.items() if part.get("count")}
+
+
+def _together() -> CollectorRegistry:
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-        return generate_latest(REGISTRY)
+        return REGISTRY
     together = CollectorRegistry()
     MultiProcessCollector(together)
-    return generate_latest(together)
+    return together

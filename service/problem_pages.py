@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import MEDIA_TYPE
-from service.html import page
+from service.html import page, words
 
 _KEPT = ("retry-after", "allow", "vary", "www-authenticate", "ratelimit", "ratelimit-policy")
 
@@ -44,7 +44,9 @@ class ProblemPages:
 
 
 async def _answer(start: Message, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
-    response = page("problem", Request(scope), start["status"], problem=json.loads(body))
+    problem = json.loads(body)
+    in_words = words()["errors"].get(problem["type"].rpartition(":")[2], problem)
+    response = page("problem", Request(scope), start["status"], problem=problem, told=in_words)
     told = Headers(raw=start["headers"])
     headers = MutableHeaders(raw=response.raw_headers)
     headers.update({name: told[name] for name in _KEPT if name in told})

@@ -121,6 +121,17 @@ class NumberDigit(BaseModel):
         description="the 28x28 that the models saw, a PNG as a data URI; only with explain=true",
         examples=["data:image/png;base64,…"],
     )
+    steps: list[Step] | None = Field(
+        None, examples=[["fitted", "centred"]], description="what was done to this digit alone; only with explain=true"
+    )
+
+
+class NumberLook(BaseModel):
+    """How a picture of numbers was read, before its digits were taken one by one."""
+
+    polarity: Polarity = Field(examples=["dark on light"], description="what the ink is and what the ground")
+    turn: Turn = Field(examples=[90], description="degrees clockwise that EXIF said it must be turned")
+    steps: list[Step] = Field(examples=[["reduced", "flattened"]], description="in order")
 
 
 class NumberLine(BaseModel):
@@ -155,6 +166,7 @@ class NumberPrediction(BaseModel):
     digits: list[NumberDigit] = Field(description="of all lines, in the order of `text`")
     skipped: list[LeftOut] = Field(examples=[[]], description="what was left out as no digit")
     missing: list[MissingVote] = Field(examples=[[]], description="models that did not vote")
+    seen: NumberLook | None = Field(None, description="how the picture was read; only with explain=true")
     receipt: NumberReceipt
 
 

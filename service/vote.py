@@ -47,7 +47,8 @@ class Absent:
 class Outcome:
     """The counted vote on one picture, and why it is not accepted, if it is not.
 
-    `logits` [V, 10] are those of the V models in `cast`; `gate` is the gate's log-odds that it is one digit, if asked.
+    `logits` [V, 10] are those of the V models in `cast`, `combined` [10] the probabilities that their votes give
+    together; `gate` is the gate's log-odds that it is one digit, if asked.
     """
 
     label: int
@@ -56,6 +57,7 @@ class Outcome:
     cast: tuple[Cast, ...]
     absent: tuple[Absent, ...]
     logits: Floats | None = None
+    combined: Floats | None = None
     reason: Reason | None = None
     gate: float | None = None
 
@@ -90,10 +92,10 @@ def count(ballots: Sequence[Ballot], rule: Rule, quorum: int) -> list[Outcome]:
     cast = zip(
         *(_cast(manifest, votes[model], labels[model]) for model, (manifest, _) in enumerate(voted)), strict=True
     )
-    rows = zip(winners.tolist(), _shown(confidences), _shown(agreements), cast, raw, strict=True)
+    rows = zip(winners.tolist(), _shown(confidences), _shown(agreements), cast, raw, combined, strict=True)
     return [
-        Outcome(label, confidence, agreement, ballots_cast, absent, logits)
-        for label, confidence, agreement, ballots_cast, logits in rows
+        Outcome(label, confidence, agreement, ballots_cast, absent, logits, together)
+        for label, confidence, agreement, ballots_cast, logits, together in rows
     ]
 
 

@@ -13,6 +13,7 @@ from trainer.commands.reproduce import reproduce
 from trainer.commands.show import show
 from trainer.commands.train import train
 from trainer.commands.tune import tune
+from trainer.commands.weigh import weigh
 
 app = typer.Typer(
     help="Train three models on MNIST and publish them as versions that the service loads.",
@@ -21,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (show, train, gate, evaluate, compare, reproduce, onnx, tune, models):
+for command in (show, train, gate, evaluate, compare, reproduce, onnx, weigh, tune, models):
     app.command()(command)
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import numpy as np
 from registry import store
 from registry.golden import Golden
 from registry.manifest import DataFile, Manifest, Metrics, Strictness, Tensor, labels_of
+from registry.rules import Floats
 from trainer import coverage, evaluate, graph, models, report
 from trainer.loop import Trained
 from trainer.loss import UNITS
@@ -62,7 +63,7 @@ def files(recipe: Recipe, measured: Measured, vote: Vote, robust: Robustness, mn
     test = measured.chances["test"]
     held = golden(measured, mnist)
     counts = evaluate.confusion(test.argmax(1), mnist.test_labels)
-    title, rule = f"{measured.name}, recipe {recipe.name}", recipe.vote.rule
+    title = f"{measured.name}, recipe {recipe.name}"
     return {
         store.MODEL_FILE: measured.model,
         store.GRAPH_FILE: graph.dump(measured.trained.module, measured.model, held),
@@ -73,14 +74,7 @@ def files(recipe: Recipe, measured: Measured, vote: Vote, robust: Robustness, mn
         ),
         "report/confusion.png": report.confusion(title, counts),
         "report/mistakes.png": report.mistakes(title, mnist.test_pictures, test, mnist.test_labels),
-        "report/coverage.png": coverage.curves(
-            f"{title}: test digits answered, the least sure withheld",
-            {"model": test, f"vote: {rule}": vote.test[rule]},
-            mnist.test_labels,
-        ),
-        "report/corruptions.png": report.corruptions(
-            title, mnist.test_pictures, robust.voters[measured.name], robust.vote
-        ),
+        **pictures_of_vote(recipe, measured.name, test, vote, robust, mnist),
     }
 
 
@@ -88,6 +82,7 @@ def figures(recipe: Recipe, measured: Measured, vote: Vote, robust: Robustness, 
     """What `report/metrics.json` says."""
     test, truth = measured.chances["test"], mnist.test_labels
     counts = evaluate.confusion(test.argmax(1), truth)
+    together = figures_of_vote(recipe, vote, robust, mnist)
     return {
         "model": measured.name,
         "recipe": recipe.name,
@@ -102,6 +97,26 @@ def figures(recipe: Recipe, measured: Measured, vote: Vote, robust: Robustness, 
             "classes": [asdict(one) for one in evaluate.by_class(counts)],
             "confusion": counts.tolist(),
         },
+        "vote": together["vote"],
+        "coverage": {
+            "model": [asdict(row) for row in coverage.coverage(test, truth)],
+            "vote": together["coverage"],
+        },
+        "corruptions": {
+            "model": {
+                **robust.voters[measured.name],
+                "mean": robust.mean(measured.name),
+                "unseen": robust.unseen(measured.name),
+            },
+            "vote": together["corruptions"],
+        },
+        "history": [asdict(epoch) for epoch in measured.trained.history],
+    }
+
+
+def figures_of_vote(recipe: Recipe, vote: Vote, robust: Robustness, mnist: Mnist) -> dict[str, Any]:
+    """What `report/metrics.json` says of the vote: its figures, and the vote's side of coverage and corruptions."""
+    return {
         "vote": {
             "models": vote.models,
             "default": recipe.vote.rule,
@@ -113,19 +128,23 @@ def figures(recipe: Recipe, measured: Measured, vote: Vote, robust: Robustness, 
                 for split, rules in vote.rules.items()
             },
         },
-        "coverage": {
-            side: [asdict(row) for row in coverage.coverage(chances, truth)]
-            for side, chances in {"model": test, "vote": vote.test[recipe.vote.rule]}.items()
-        },
-        "corruptions": {
-            "model": {
-                **robust.voters[measured.name],
-                "mean": robust.mean(measured.name),
-                "unseen": robust.unseen(measured.name),
-            },
-            "vote": {**robust.vote, "mean": robust.mean(), "unseen": robust.unseen()},
-        },
-        "history": [asdict(epoch) for epoch in measured.trained.history],
+        "coverage": [asdict(row) for row in coverage.coverage(vote.test[recipe.vote.rule], mnist.test_labels)],
+        "corruptions": {**robust.vote, "mean": robust.mean(), "unseen": robust.unseen()},
+    }
+
+
+def pictures_of_vote(
+    recipe: Recipe, name: str, test: Floats, vote: Vote, robust: Robustness, mnist: Mnist
+) -> dict[str, bytes]:
+    """The report's pictures of a model beside the vote; `test` are the model's probabilities [N, 10]."""
+    title, rule = f"{name}, recipe {recipe.name}", recipe.vote.rule
+    return {
+        "report/coverage.png": coverage.curves(
+            f"{title}: test digits answered, the least sure withheld",
+            {"model": test, f"vote: {rule}": vote.test[rule]},
+            mnist.test_labels,
+        ),
+        "report/corruptions.png": report.corruptions(title, mnist.test_pictures, robust.voters[name], robust.vote),
     }
 
 

@@ -113,7 +113,7 @@ def fit_temperature(scores: Floats, truth: Labels) -> float:
 
 
 def vote_weight(errors: int, examples: int) -> float:
-    """A model's weight in the vote: one over the square of its validation error rate in percent.
+    """A model's weight in the vote: one over the square of its error rate in percent.
 
     The rate is smoothed after Laplace. It depends on this model alone, so weights stay comparable when versions mix in
     a rollout. Of the powers tried on validation the square read best (docs/training.md).

@@ -11,9 +11,8 @@ from torch import nn
 
 from registry import onnx, store, torchscript
 from registry.golden import Golden
-from registry.manifest import GATE
 from registry.open import Artifact
-from trainer import models, recipe
+from trainer import models, published
 from trainer.errors import TrainerError
 
 # Old enough for every reader of the last years: ONNX 1.12, opset 17.
@@ -67,22 +66,10 @@ def of(artifact: Artifact) -> bytes:
     """The bytes of `model.onnx` for a published version: its recipe's network with the weights in its `model.pt`.
 
     Raises:
-        TrainerError: if its recipe is none of this trainer's, or of another network than `model.pt`.
+        TrainerError: as `published.network` does.
         ArtifactError: if onnxruntime does not give the golden digits' logits by it.
     """
-    manifest = artifact.manifest
-    where = f"{manifest.name} {manifest.version}: recipe"
-    networks = recipe.check(manifest.recipe, where).models
-    chosen = next((one for name, one in networks.items() if manifest.name in (name, GATE)), None)
-    if chosen is None:
-        raise TrainerError(f"{where}: has no model {manifest.name}")
-    network = models.folded(chosen.architecture.build())
-    weights = torchscript.weights(artifact.model)
-    try:
-        network.load_state_dict({name: weights[name] for name in network.state_dict()})
-    except (KeyError, RuntimeError) as error:
-        raise TrainerError(f"{where}: its network has other weights than {store.MODEL_FILE}") from error
-    return dump(network, artifact.model, artifact.golden)
+    return dump(published.network(artifact), artifact.model, artifact.golden)
 
 
 def dump(network: nn.Module, model: bytes, golden: Golden) -> bytes:

@@ -12,7 +12,7 @@ from registry.errors import ArtifactError
 from registry.manifest import Manifest
 from registry.open import open_version
 from registry.publish import publish
-from trainer import data, draft, loop, robustness, sampling
+from trainer import data, draft, loop, robustness, sampling, teacher
 from trainer.console import say
 from trainer.data import Examples
 from trainer.errors import DivergedError, TargetMissedError, TrainerError
@@ -46,9 +46,12 @@ def run(
 ) -> Published:
     """Train the named models of a recipe and publish the next version of each, if all targets are met.
 
+    What teaches them is trained before them, and published only where it is named itself.
+
     Raises:
         TrainerError: if a folder cannot be written, the data has fewer pictures than the recipe's samples want, a
-            checkpoint is another recipe's or of another kind of device.
+            checkpoint is another recipe's or of another kind of device, a version that teaches is not to be had.
+        ArtifactError: if a version that teaches cannot be trusted.
         TargetMissedError: if a test accuracy is below its target; nothing is published then.
         DivergedError: if no model's loss stayed a number; where some did, these are published and the error returned.
         OSError: if a checkpoint or a version cannot be written; `on_published` was told of each version before that.
@@ -56,9 +59,18 @@ def run(
     for folder in (artifacts, runs):
         check_writable(folder)  # now, not after minutes of training
     training, validation, held = sampling.split(mnist, recipe, device)
-    checkpoints = {name: checkpoint_path(runs, recipe, name, resume=resume) for name in names}
-    trained, diverged = _train(recipe, checkpoints, training, validation, progress, resume=resume)
-    measured, vote = measure(trained, mnist, held.numpy())
+    ordered = recipe.in_order(names)
+    recipe = teacher.pinned(recipe, ordered)
+    for line in teacher.leaks(recipe, ordered, mnist):
+        say(progress.console, line)
+    checkpoints = {name: checkpoint_path(runs, recipe, name, resume=resume) for name in ordered}
+    trained, reasons = _train(recipe, checkpoints, training, validation, progress, resume=resume)
+    wanted = {name: trained[name] for name in names if name in trained}
+    if not wanted:
+        raise DivergedError(f"{reasons}; nothing was published")
+    further = "then go on with --resume, which keeps what the other models trained"
+    diverged = DivergedError(f"{reasons}, {further}") if reasons else None
+    measured, vote = measure(wanted, mnist, held.numpy())
     progress.figures(measured, vote)
     try:
         hold(recipe, measured, vote)
@@ -98,32 +110,33 @@ def _train(
     progress: Progress,
     *,
     resume: bool,
-) -> tuple[dict[Name, Trained], DivergedError | None]:
-    """Train each model; one whose loss becomes no number stops alone, and is told of at the end too."""
+) -> tuple[dict[Name, Trained], str]:
+    """Train each model, and say which were stopped: one whose loss becomes no number, and those it was to teach."""
     trained: dict[Name, Trained] = {}
     stopped: list[DivergedError] = []
+    device = training.labels.device
     for name, checkpoint in checkpoints.items():
         settings = recipe.models[name]
 
         def changed(what: str, name: Name = name) -> None:
             say(progress.console, f"{name:6} begun elsewhere, as its manifest will say: {what}")
 
+        if (absent := recipe.taught_by(name)) and absent not in trained:
+            stopped.append(DivergedError(f"{name}: not trained, as its teacher {absent} was not"))
+            progress.stopped(stopped[-1])
+            continue
         try:
+            taught_by = teacher.of(recipe, name, {one: trained[one].module for one in trained}, device)
             with progress.model(name, settings.epochs * data.steps(len(training), settings.batch_size)) as watch:
                 trained[name] = loop.train(
                     recipe, name, training, validation, checkpoint,
-                    resume=resume, on_step=watch.step, on_epoch=watch.epoch, on_changed=changed,
+                    teacher=taught_by, resume=resume, on_step=watch.step, on_epoch=watch.epoch, on_changed=changed,
                 )  # fmt: skip
         except DivergedError as error:
             progress.stopped(error)
             stopped.append(error)
             _set_aside(checkpoint)
-    if not stopped:
-        return trained, None
-    reasons = "; ".join(map(str, stopped))
-    if not trained:
-        raise DivergedError(f"{reasons}; nothing was published")
-    return trained, DivergedError(f"{reasons}, then go on with --resume, which keeps what the other models trained")
+    return trained, "; ".join(map(str, stopped))
 
 
 def _set_aside(checkpoint: Path) -> None:

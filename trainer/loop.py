@@ -24,6 +24,7 @@ from trainer.errors import DivergedError, TrainerError
 from trainer.loss import loss as loss_of
 from trainer.origin import Origin
 from trainer.recipe import LossName, ModelRecipe, Name, Optimiser, Recipe, Schedule
+from trainer.teacher import Teacher
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ def train(
     validation: Examples,
     checkpoint: Path,
     *,
+    teacher: Teacher | None = None,
     resume: bool = False,
     on_step: Step = _unwatched,
     on_epoch: Told = _unwatched,
@@ -81,7 +83,7 @@ def train(
         DivergedError: if the loss is no number; the checkpoint is that of the last good epoch, if there was one.
     """
     disk.remove_stale(checkpoint.parent, f".{checkpoint.name}.*")
-    run = _Run(recipe, name, training, validation)
+    run = _Run(recipe, name, training, validation, teacher)
     if resume and checkpoint.exists():
         now = run.origin
         run.load(checkpoint)
@@ -101,10 +103,14 @@ def train(
 class _Run:
     """All that changes during a training, which is what a checkpoint holds."""
 
-    def __init__(self, recipe: Recipe, name: Name, training: Examples, validation: Examples) -> None:
-        self.name, self.training, self.validation = name, training, validation
+    def __init__(
+        self, recipe: Recipe, name: Name, training: Examples, validation: Examples, teacher: Teacher | None = None
+    ) -> None:
+        self.name, self.training, self.validation, self.teacher = name, training, validation, teacher
         self.settings = recipe.models[name]
-        self.identity = identity(recipe, name, training)
+        if bool(self.settings.teacher) != bool(teacher):
+            raise ValueError(f"models.{name}.teacher: a model is taught if its recipe says so, and only then")
+        self.identity = identity(recipe, name, training, teacher)
         self.steps = data.steps(len(training), self.settings.batch_size)
         device = training.labels.device
         # From the name too: one model trained alone comes out as it does among the others.
@@ -173,6 +179,8 @@ class _Run:
             logits = self.module(pictures)
         logits = logits.float()
         loss = loss_of(self.settings.loss.name, logits, labels, self.settings.loss.label_smoothing)
+        if self.teacher:
+            loss = self.teacher.mixed(loss, logits, pictures)
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
@@ -247,11 +255,12 @@ class _Run:
         self.seconds = state["seconds"]
 
 
-def identity(recipe: Recipe, name: Name, training: Examples) -> str:
+def identity(recipe: Recipe, name: Name, training: Examples, teacher: Teacher | None = None) -> str:
     """What must be the same for a checkpoint to be gone on with: what the model's training depends on."""
     digest = hashlib.sha256(training.pictures.cpu().numpy().tobytes() + training.labels.cpu().numpy().tobytes())
-    settings = recipe.models[name].model_dump(mode="json", exclude={"target"})
-    return json.dumps({"data": digest.hexdigest(), "seed": recipe.seed, **settings}, sort_keys=True)
+    settings = recipe.models[name].model_dump(mode="json", exclude={"target", "teacher"})
+    taught = {"teacher": teacher.identity} if teacher else {}
+    return json.dumps({"data": digest.hexdigest(), "seed": recipe.seed, **settings, **taught}, sort_keys=True)
 
 
 def _difference(found: object, wanted: str) -> str:

@@ -1,5 +1,6 @@
 """Measuring trained models as they would be published: from the bytes of `model.pt`, each alone and as a vote."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from registry import torchscript
 from registry.manifest import Metrics
 from registry.rules import RULES, Floats, Rule, combine, probabilities
-from trainer import evaluate
+from trainer import evaluate, weight
 from trainer.errors import TargetMissedError
 from trainer.evaluate import Labels
 from trainer.loop import Trained
@@ -37,7 +38,7 @@ class Measured:
 class Vote:
     """The vote of a run's models, by split."""
 
-    models: list[Name]
+    models: list[str]
     rules: dict[Split, dict[Rule, Metrics]]
     unanimous_errors: dict[Split, int]
     test: dict[Rule, Floats]  # calibrated probabilities [N, 10]
@@ -47,14 +48,22 @@ def measure(trained: dict[Name, Trained], mnist: Mnist, validation: NDArray[np.i
     """Figures on the validation part, by its indices, and on the test set, which is read here and nowhere else."""
     truth: dict[Split, Labels] = {"validation": mnist.training_labels[validation], "test": mnist.test_labels}
     pictures: dict[Split, Labels] = {"validation": mnist.training_pictures[validation], "test": mnist.test_pictures}
-    measured = [_measure(name, result, pictures, truth) for name, result in trained.items()]
-    weights = np.array([one.weight for one in measured], np.float32)
-    votes: dict[Split, Floats] = {split: np.stack([one.chances[split] for one in measured]) for split in truth}
-    return measured, Vote(
-        [one.name for one in measured],
-        {split: evaluate.vote(votes[split], weights, truth[split]) for split in truth},
+    harder = weight.distorted(pictures["validation"], truth["validation"])
+    measured = [_measure(name, result, pictures, truth, harder) for name, result in trained.items()]
+    return measured, vote({one.name: one.chances for one in measured}, [one.weight for one in measured], truth)
+
+
+def vote(
+    chances: Mapping[str, Mapping[Split, Floats]], weights: Sequence[float], truth: Mapping[Split, Labels]
+) -> Vote:
+    """The vote of models by their calibrated probabilities [N, 10], by name and split."""
+    counted = np.array(weights, np.float32)
+    votes = {split: np.stack([one[split] for one in chances.values()]) for split in truth}
+    return Vote(
+        list(chances),
+        {split: evaluate.vote(votes[split], counted, truth[split]) for split in truth},
         {split: evaluate.unanimous_errors(votes[split], truth[split]) for split in truth},
-        {rule: combine(votes["test"], weights, rule) for rule in RULES},
+        {rule: combine(votes["test"], counted, rule) for rule in RULES},
     )
 
 
@@ -79,14 +88,18 @@ def hold(recipe: Recipe, measured: list[Measured], vote: Vote) -> None:
         raise TargetMissedError(f"{'; '.join(missed)}; nothing was published")
 
 
-def _measure(name: Name, trained: Trained, pictures: dict[Split, Labels], truth: dict[Split, Labels]) -> Measured:
+def _measure(
+    name: Name,
+    trained: Trained,
+    pictures: dict[Split, Labels],
+    truth: dict[Split, Labels],
+    harder: tuple[Labels, Labels],
+) -> Measured:
     # Scripted as it is read back: with its weights in the usual order, whatever was faster in training.
     plain = trained.module.to(memory_format=torch.contiguous_format)
     model = torchscript.dump(plain)
     logits: dict[Split, Floats] = {split: evaluate.logits(model, pictures[split]) for split in truth}
     temperature = evaluate.fit_temperature(logits["validation"], truth["validation"])
-    errors = int((logits["validation"].argmax(1) != truth["validation"]).sum())
-    weight = evaluate.vote_weight(errors, len(truth["validation"]))
     chances = {split: probabilities(logits[split], temperature) for split in truth}
     metrics = {split: evaluate.metrics(chances[split], truth[split]) for split in truth}
-    return Measured(name, trained, model, temperature, weight, chances, metrics)
+    return Measured(name, trained, model, temperature, weight.measure(model, *harder), chances, metrics)

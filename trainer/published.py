@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import nn
 
-from registry import store
+from registry import store, torchscript
 from registry.manifest import GATE, Manifest, Metrics
-from registry.open import open_version
+from registry.open import Artifact, open_version
 from registry.rules import Floats, probabilities
 from trainer import evaluate as figures
+from trainer import models, recipe
 from trainer.errors import TrainerError
 from trainer.evaluate import Labels
 from trainer.mnist import Mnist
@@ -99,6 +101,27 @@ def answers(artifacts: Path, model: str, number: int, pictures: Labels, truth: L
     logits = figures.logits(artifact.model, pictures)
     chances = probabilities(logits, artifact.manifest.temperature)
     return Answers(artifact.manifest, artifact.model, chances, figures.metrics(chances, truth))
+
+
+def network(artifact: Artifact) -> nn.Module:
+    """A published version as the folded network of its recipe, with the weights in its `model.pt`.
+
+    Raises:
+        TrainerError: if its recipe is none of this trainer's, or of another network than `model.pt`.
+    """
+    manifest = artifact.manifest
+    where = f"{manifest.name} {manifest.version}: recipe"
+    networks = recipe.check(manifest.recipe, where).models
+    chosen = next((one for name, one in networks.items() if manifest.name in (name, GATE)), None)
+    if chosen is None:
+        raise TrainerError(f"{where}: has no model {manifest.name}")
+    built = models.folded(chosen.architecture.build())
+    weights = torchscript.weights(artifact.model)
+    try:
+        built.load_state_dict({name: weights[name] for name in built.state_dict()})
+    except (KeyError, RuntimeError) as error:
+        raise TrainerError(f"{where}: its network has other weights than {store.MODEL_FILE}") from error
+    return built
 
 
 def evaluate(asked: list[Answers], mnist: Mnist) -> list[tuple[str, Metrics]]:

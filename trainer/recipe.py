@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -150,6 +151,26 @@ class Augmentation(_Table):
         return self.distorts or self.degrades
 
 
+class Teaching(_Table):
+    """Who else a model learns from: a model of the same recipe that is trained before it, or published versions."""
+
+    model: Name | None = None
+    versions: list[str] = Field(default=[], max_length=16, description="folders like artifacts/cnn/1")
+    sha256: list[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]] = Field(
+        default=[], description="of the versions' model.pt: others are refused; a run writes them into its manifest"
+    )
+    weight: float = Field(default=0.7, gt=0, le=1, description="the teachers' share of the loss")
+    temperature: float = Field(default=2.0, gt=0, le=100, description="by which both sides' logits are divided")
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "Teaching":
+        if (self.model is None) == (not self.versions):
+            raise PydanticCustomError("teacher", "give one of model and versions")
+        if self.sha256 and len(self.sha256) != len(self.versions):
+            raise PydanticCustomError("teacher", "give one of each version", {"key": "sha256"})
+        return self
+
+
 class ModelRecipe(_Table):
     """How one model is built and trained, and the test accuracy below which it is not published."""
 
@@ -165,6 +186,7 @@ class ModelRecipe(_Table):
     optimiser: Optimiser
     schedule: Schedule = Schedule()
     augmentation: Augmentation = Augmentation()
+    teacher: Teaching | None = None
 
 
 class Vote(_Table):
@@ -220,6 +242,42 @@ class Recipe(_Table):
                     {"key": f"models.{name}.architecture.kind", "kind": kind, "name": name},
                 )
         return self
+
+    @model_validator(mode="after")
+    def _teachers_fit(self) -> "Recipe":
+        for name, settings in self.models.items():
+            if self.outliers and settings.teacher:
+                raise PydanticCustomError("teacher", "a gate has none", {"key": f"models.{name}.teacher"})
+            line = [name]
+            while teacher := self.taught_by(line[-1]):
+                if teacher not in self.models or teacher in line:
+                    known = ", ".join(other for other in self.models if other not in line) or "none"
+                    raise PydanticCustomError(
+                        "teacher",
+                        "{teacher} cannot teach {pupil}; allowed: {known}",
+                        {
+                            "key": f"models.{line[-1]}.teacher.model",
+                            "teacher": teacher,
+                            "pupil": line[-1],
+                            "known": known,
+                        },
+                    )
+                line.append(teacher)
+        return self
+
+    def taught_by(self, name: Name) -> Name | None:
+        """Which other model of the recipe teaches one."""
+        teacher = self.models[name].teacher
+        return teacher.model if teacher else None
+
+    def in_order(self, names: Iterable[Name]) -> list[Name]:
+        """Models and those that teach them, each after its teacher."""
+        ordered: list[Name] = []
+        for name in names:
+            teacher = self.taught_by(name)
+            before = self.in_order([teacher]) if teacher else []
+            ordered += [one for one in (*before, name) if one not in ordered]
+        return ordered
 
 
 def read(name: str, seed: int | None = None) -> Recipe:

@@ -30,8 +30,11 @@ def study(base: Recipe, model: Name, training: Examples, name: str, storage: str
     """The study of a name, new or gone on with; the recipe as it stands is the first to be tried.
 
     Raises:
-        TrainerError: if the study is of another recipe or of other data, or the storage cannot be opened.
+        TrainerError: if the model has a teacher, the study is of another recipe or of other data, or the storage
+            cannot be opened.
     """
+    if base.models[model].teacher:
+        raise TrainerError(f"recipe: models.{model}.teacher: tune searches without one; leave it out meanwhile")
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # Ctrl-C is no failure to print a stack of
     found = optuna.create_study(
         storage=_storage(storage),

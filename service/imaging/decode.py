@@ -14,11 +14,13 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from registry.rules import Floats
 from service.errors import BrokenPicture, NotAPicture, TooManyPixels
 from service.imaging.plain import read_plain
+from service.imaging.segments import is_held
 from service.imaging.steps import Step, Turn
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 MAX_MEMORY = 49e6  # bytes that a picture may take while it is decoded
 WORKING_SIDE = 400  # larger pictures are reduced to it: a digit's stroke is still several pixels wide
+_JPEG = b"\xff\xd8\xff"
 _STRIP = 16  # rows of a reduced picture that are made at a time
 _SAMPLES = 64  # pixels across that colours are judged by
 _LUMA = np.asarray([0.299, 0.587, 0.114])
@@ -81,6 +83,7 @@ def decode(content: bytes, max_pixels: int, side: int = WORKING_SIDE) -> Decoded
     """
     if (plain := read_plain(content, max_pixels)) is not None:
         return Decoded(plain.astype(np.float32) / np.float32(255), plain.shape[1], plain.shape[0])
+    held = content.startswith(_JPEG) and is_held(content)
     try:
         image = Image.open(BytesIO(content), formats=FORMATS)
     except UnidentifiedImageError:
@@ -94,7 +97,7 @@ def decode(content: bytes, max_pixels: int, side: int = WORKING_SIDE) -> Decoded
         image.draft(
             None, (int(width * scale), int(height * scale))
         )  # a large JPEG is decoded at a fraction of its size
-        _check_memory(image, width * height)
+        _check_memory(image, width * height, held=held)
         image.load()
         turn, mirrored = _orientation(image)
         gray, steps = _brightness(image, side)
@@ -123,10 +126,10 @@ def _check_size(image: Image.Image, max_pixels: int) -> None:
         )
 
 
-def _check_memory(image: Image.Image, pixels: int) -> None:
+def _check_memory(image: Image.Image, pixels: int, *, held: bool) -> None:
     """Refuse what cannot be decoded in little memory; a plain JPEG of any size can, at a fraction of its size."""
     decoded = image.size[0] * image.size[1] * _pixel_bytes(image)
-    if image.info.get("progressive"):
+    if held:
         decoded += pixels * _coefficient_bytes(image)
     if decoded > MAX_MEMORY:
         raise TooManyPixels(
@@ -142,7 +145,7 @@ def _pixel_bytes(image: Image.Image) -> float:
 
 
 def _coefficient_bytes(image: Image.Image) -> float:
-    """Bytes for a pixel of a progressive JPEG: its coefficients are all kept until its last pass."""
+    """Bytes for a pixel of a JPEG of several scans: its coefficients are all kept until the last."""
     samples = [across * down for _, across, down, _ in getattr(image, "layer", [])]
     return 2 * sum(samples) / max(samples) if samples else 6.0
 

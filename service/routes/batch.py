@@ -29,6 +29,7 @@ _FILE = {"type": "string", "format": "binary"}
 _PICTURES = {
     "type": "array",
     "items": _FILE,
+    "minItems": 1,
     "maxItems": MOST,
     "description": "pictures, or one ZIP archive of pictures",
 }

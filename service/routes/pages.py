@@ -14,8 +14,8 @@ from service.html import PAGES, mebibytes, page, words
 router = APIRouter(include_in_schema=False)
 
 # What the scripts of a page say; its templates have all words.
-_HOME = ("home", "answer", "reasons", "steps", "models", "problems", "call")
-_DASHBOARD = ("dashboard", "models")
+_HOME = ("home", "answer", "reasons", "steps", "skipped", "warnings", "models", "errors", "problems", "call")
+_DASHBOARD = ("dashboard", "states", "models")
 
 
 class _Static(StaticFiles):
@@ -56,10 +56,15 @@ async def dashboard(request: Request) -> Response:
 @router.get("/docs")
 async def docs(request: Request) -> Response:
     """Swagger UI: every route, to be tried from the page."""
-    return page("docs", request, policy={"style-src": "'self' 'unsafe-inline'"})  # it writes style attributes
+    return _openapi(request, "docs")
 
 
 @router.get("/redoc")
 async def redoc(request: Request) -> Response:
     """ReDoc: the same document, to be read."""
-    return page("redoc", request, policy={"style-src": "'self' 'unsafe-inline'"})  # styled-components write styles
+    return _openapi(request, "redoc")
+
+
+def _openapi(request: Request, reader: str) -> Response:
+    # Swagger UI writes style attributes, ReDoc's styled-components styles.
+    return page("docs", request, policy={"style-src": "'self' 'unsafe-inline'"}, reader=reader)

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service import metrics
+from service.acceptance import final_reason
 from service.engine.queue import Counted
 from service.ensemble import Ensemble
 from service.errors import BadRequest, responses
@@ -72,7 +73,7 @@ async def vote_on(request: Request, *, explain: bool) -> dict[str, Any]:
 def answer_of(seen: Seen, counted: Counted, ensemble: Ensemble, decoded: float, request_id: str) -> dict[str, Any]:
     """What `Prediction` describes, ready for orjson: pydantic would take longer than all else that is done for it."""
     outcome, settings = counted.outcome, ensemble.settings
-    reason = outcome.reason if seen.alone or settings.reject == "off" else "more than one digit"
+    reason = final_reason(outcome, settings.reject, alone=seen.alone)
     return {
         "label": outcome.label,
         "confidence": outcome.confidence,

@@ -13,7 +13,7 @@ from service.ensemble import Ensemble
 from service.errors import TooManyShapes, responses
 from service.numbers import Digit, Numbers
 from service.routes.parts import UPLOAD_ERRORS, body, missing_of, ms, place_of, png_of, votes_of
-from service.schemas import LeftOut, NumberDigit, NumberLine, NumberPrediction, NumberReceipt
+from service.schemas import LeftOut, NumberDigit, NumberLine, NumberLook, NumberPrediction, NumberReceipt
 from service.upload import read_upload
 
 router = APIRouter(tags=["predict"])
@@ -30,7 +30,7 @@ router = APIRouter(tags=["predict"])
 async def read(
     request: Request,
     ensemble: Annotated[Ensemble, Depends(get_ensemble)],
-    explain: Annotated[bool, Query(description="add each digit's `picture`: the 28x28 that the models saw")] = False,
+    explain: Annotated[bool, Query(description="add `seen`, and to each digit its `picture` and `steps`")] = False,
 ) -> NumberPrediction:
     """Send a picture of handwritten numbers as the multipart field `file`.
 
@@ -63,6 +63,8 @@ async def numbers_on(request: Request, ensemble: Ensemble, *, explain: bool) -> 
         missing=list({vote.model: vote for each in counted for vote in missing_of(each.outcome)}.values()),
         receipt=_receipt(counted, decoded, str(ensemble.device), request.state.request_id),
     )
+    if explain:
+        answer.seen = NumberLook(polarity=page.polarity, turn=page.turn, steps=list(page.steps))
     answer.accepted = bool(answer.digits) and all(digit.accepted for digit in answer.digits)
     request.state.log.update(
         digits=len(answer.digits), pieces=len(counted), batch_size=answer.receipt.batch_size, bytes=len(content)
@@ -96,6 +98,7 @@ def _digit(digit: Digit, line: int, *, explain: bool) -> NumberDigit:
     )
     if explain:
         shown.picture = png_of(digit.piece.picture)
+        shown.steps = list(digit.piece.steps)
     return shown
 
 

@@ -6,10 +6,11 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import FileResponse, Response
 
 from registry.manifest import GATE
+from service import metrics
 from service.dependencies import get_ensemble
 from service.ensemble import Ensemble
 from service.errors import NotFound
-from service.html import page, words
+from service.html import page
 from service.report import picture_path, read_versions, vote_of
 
 router = APIRouter(include_in_schema=False)
@@ -23,13 +24,15 @@ def report(request: Request, ensemble: Annotated[Ensemble, Depends(get_ensemble)
         loaded[GATE] = ensemble.gate.manifest.version
     root = ensemble.settings.artifacts
     models = [(name, *read_versions(root, name, loaded.get(name))) for name in (*ensemble.settings.models, GATE)]
-    served = [version for _, versions, _ in models for version in versions if version.served]
+    versions = [version for _, versions, _ in models for version in versions]
     return page(
         "report",
         request,
         models=[model for model in models if model[1]],
-        vote=vote_of(served),
-        said={"report": words()["report"]},
+        shown=[version for version in versions if version.manifest],
+        broken=[version for version in versions if not version.manifest],
+        vote=vote_of([version for version in versions if version.served]),
+        seconds=metrics.inference_seconds(),
     )
 
 

@@ -25,6 +25,7 @@ from trainer.__main__ import app as trainer
 from trainer.corrupt import CORRUPTIONS
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PROTOCOL = (ROOT / "docs" / "protocol.md").read_text()
 SERVING = (ROOT / "docs" / "serving.md").read_text()
 TRAINING = (ROOT / "docs" / "training.md").read_text()
 
@@ -36,19 +37,20 @@ def test_every_setting_stands_in_the_docs_with_its_default() -> None:
 
 
 def test_every_route_stands_in_the_docs() -> None:
-    """docs/serving.md holds exactly the routes, by method and path."""
+    """docs/serving.md and docs/protocol.md hold exactly the routes, by method and path."""
     routes = {f"{method} {route.path}" for route in _routes() for method in route.methods or ()}
-    told = set(re.findall(r"^\| `([A-Z]+ /\S*)` \|", SERVING, re.MULTILINE))
+    told = set(re.findall(r"^\| `([A-Z]+ /\S*)` \|", SERVING + PROTOCOL, re.MULTILINE))
     assert told == routes | {"GET /openapi.json"}
 
 
 def _routes() -> list[APIRoute]:
+    from service.oip import routes as oip
     from service.routes import batch, form, pages, probes, read, report, status, telemetry
     from service.routes import predict as one
 
     return [
         route
-        for part in (form, pages, report, one, batch, read, status, probes, telemetry)
+        for part in (form, pages, report, one, batch, read, status, probes, telemetry, oip)
         for route in part.router.routes
         if isinstance(route, APIRoute)
     ]

@@ -36,7 +36,10 @@ def program_of(page: Page, language: str) -> str:
     return page.locator("#code").inner_text()
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+
+
+@needs_curl
 def test_each_program_gives_the_answer_that_the_page_shows(page: Page, tmp_path: Path) -> None:
     """The drawing that the page saves, sent by curl, Python and JavaScript as the page says, is the digit it shows."""
     draw(page, 2)
@@ -44,12 +47,32 @@ def test_each_program_gives_the_answer_that_the_page_shows(page: Page, tmp_path:
     with page.expect_download() as download:
         page.locator(".save").click()
     download.value.save_as(tmp_path / download.value.suggested_filename)
-    assert '"label":2' in run("curl", program_of(page, "curl"), tmp_path)
+    assert run("curl", program_of(page, "curl"), tmp_path).count('"label":2') == 4
     for language in ("Python", "JavaScript"):
         assert run(language, program_of(page, language), tmp_path).startswith("2 0.9")
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+@needs_curl
+def test_a_program_makes_every_call_that_the_page_made(page: Page, tmp_path: Path) -> None:
+    """Of an example that is a number: it is fetched, and both routes are asked, as the page did."""
+    asked: list[str] = []
+    page.wait_for_load_state("networkidle")
+    page.on("request", lambda request: asked.append(request.url))
+    page.locator('[data-file="number.png"]').click()
+    expect(page.locator(".verdict h3")).to_have_text("The number is 29168")
+    calls = [address for address in asked if not address.startswith(("blob:", "data:"))]
+    assert [address.split("/")[-1] for address in calls] == ["number.png", "predict?explain=true", "read?explain=true"]
+    program = program_of(page, "curl")
+    assert [address for address in calls if address in program] == calls
+    assert '"text":"29168"' in run("curl", program, tmp_path)
+    for language in ("Python", "JavaScript"):
+        program = program_of(page, language)
+        assert [address for address in calls if address in program] == calls
+        lines = run(language, program, tmp_path).splitlines()
+        assert lines[1].lower() == "29168 true"
+
+
+@needs_curl
 def test_any_name_of_a_file_is_quoted(page: Page, tmp_path: Path) -> None:
     """A number in a file whose name means something to shells is sent as that file, and nothing else is run."""
     path = tmp_path / 'it\'s $(touch run); "a", é.png'
@@ -58,7 +81,7 @@ def test_any_name_of_a_file_is_quoted(page: Page, tmp_path: Path) -> None:
     expect(page.locator(".verdict h3")).to_have_text("The number is 29168")
     assert '"text":"29168"' in run("curl", program_of(page, "curl"), tmp_path)
     for language in ("Python", "JavaScript"):
-        assert run(language, program_of(page, language), tmp_path).startswith("29168 ")
+        assert run(language, program_of(page, language), tmp_path).splitlines()[1].startswith("29168 ")
     assert [each.name for each in tmp_path.iterdir()] == [path.name]
 
 

@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from service.html import percent
 from tests.pages.strokes import SPLIT, STROKES, draw, draw_strokes
 
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
@@ -28,13 +29,22 @@ def test_what_the_models_saw_is_shown(page: Page) -> None:
     """The 28x28, what was done to it, how sure, who agrees and what it cost stand there."""
     draw(page, 7)
     verdict(page, 7)
-    expect(page.locator(".sure")).to_have_text(re.compile(r"^[\d.]+ % sure$"))
+    expect(page.locator(".sure")).to_have_text(re.compile(r"^(> )?[\d.]+ % sure$"))
     expect(page.locator(".verdict")).to_contain_text("All 3 models agree.")
     seen = page.locator(".seen img")
     assert seen.evaluate("image => [image.naturalWidth, image.naturalHeight]") == [28, 28]
     expect(page.locator(".seen li").last).to_have_text("centred")
     expect(page.locator(".bars").first).to_have_attribute("aria-label", re.compile(r"^MLP votes 7, .* sure; next is"))
     expect(page.locator("#boxes rect")).to_have_count(1)
+
+
+def test_shares_are_written_alike(page: Page) -> None:
+    """The scripts write a share as the pages without scripts do."""
+    shares = [1, 0.9996, 0.9994, 0.95, 0.9001, 0.9, 0.64, 0.01, 0.0099, 0]
+    program = (
+        "async (shares) => { const { percent } = await import('/static/scripts/dom.js'); return shares.map(percent); }"
+    )
+    assert page.evaluate(program, shares) == [percent(share) for share in shares]
 
 
 def test_a_split_is_told(page: Page) -> None:
@@ -62,6 +72,25 @@ def test_strokes_are_undone_and_cleared(page: Page) -> None:
     expect(page.locator("#clear")).to_be_disabled()
     page.keyboard.press("Control+z")
     verdict(page, 1)
+
+
+def test_a_stroke_is_taken_back_while_it_is_drawn(page: Page) -> None:
+    """Ctrl+Z with the pen down gives up that stroke alone: what was there before stays, and is read again."""
+    draw(page, 7)
+    verdict(page, 7)
+    box = page.locator("#paper").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 60, box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 200, box["y"] + 300)
+    expect(page.locator("#boxes rect")).to_have_count(0)
+    page.keyboard.press("Control+z")
+    page.mouse.move(box["x"] + 300, box["y"] + 100)
+    page.mouse.up()
+    verdict(page, 7)
+    expect(page.locator("#boxes rect")).to_have_count(1)
+    page.keyboard.press("Control+z")
+    expect(page.locator(".empty")).to_be_visible()
 
 
 def test_a_newer_stroke_drops_the_older_answer(page: Page) -> None:

@@ -60,12 +60,14 @@ def test_an_example_that_comes_late_does_not_cover_a_drawing(page: Page) -> None
     page.locator('[data-file="three.jpg"]').click()
     draw(page, 7)
     verdict(page, "The digit is 7")
-    with page.expect_response("**/static/examples/three.jpg"):
-        waiting[0].continue_()
+    waiting[0].abort()
     page.locator('[data-file="four.png"]').click()
     verdict(page, "The digit is 4")
     page.locator("#undo").click()
     verdict(page, "The digit is 7")
+    expect(page.locator("#undo")).to_be_enabled()
+    page.locator("#undo").click()
+    expect(page.locator("#undo")).to_be_disabled()
 
 
 @pytest.mark.parametrize("kind", ["drop", "paste"])
@@ -114,9 +116,13 @@ def test_a_number_is_read_digit_by_digit(page: Page) -> None:
     verdict(page, "The number is 29168")
     expect(page.locator("#boxes rect:not(.left)")).to_have_count(5)
     expect(page.locator(".digits b")).to_have_text(list("29168"))
+    expect(page.locator(".sure")).to_have_text(re.compile(r"^(> )?[\d.]+ % sure of its least clear digit, the \d$"))
+    expect(page.locator(".verdict")).to_contain_text("All 3 models agree on every digit.")
+    expect(page.locator(".seen li").first).to_have_text("inverted: now light ink on a dark ground")
     page.locator(".digits button").nth(3).click()
     expect(page.locator(".detail h3")).to_have_text(re.compile("^Digit 4 of 5: 6, "))
     expect(page.locator(".detail .said b")).to_have_text(["6"] * 3)
+    expect(page.locator(".detail .cost")).to_have_text("This digit was then cropped to the ink and fitted, centred.")
     expect(page.locator("#boxes rect").nth(3)).to_have_class("chosen")
 
 
@@ -133,6 +139,7 @@ def test_what_is_no_digit_is_not_called_one(page: Page) -> None:
     verdict(page, "This does not look like one digit")
     expect(page.locator(".verdict")).to_contain_text("It may be a letter, a sign or a drawing")
     expect(page.locator(".verdict")).to_contain_text(re.compile(r"If it must be one: \d, "))
+    expect(page.locator(".votes.faint .vote")).to_have_count(3)
 
 
 @pytest.mark.parametrize(

@@ -13,14 +13,17 @@ from tests.support import ROOT
 def test_the_report_shows_each_model(page: Page) -> None:
     """Of each model the version that votes, its accuracy, curve, confusion matrix and worst mistakes are shown."""
     page.goto("/report")
-    rows = page.locator(".overview tbody tr")
-    expect(rows).to_have_count(4)
-    expect(rows.nth(1)).to_contain_text("CNN")
-    expect(rows.nth(1)).to_contain_text("voting now")
-    expect(rows.nth(1)).to_contain_text("27 of 10,000")
+    heads = page.locator(".overview thead th")
+    expect(heads).to_have_count(4)
+    expect(heads.nth(1)).to_have_text(re.compile("^CNN version 1 *voting now$"))
+    figures = page.locator(".overview tbody tr td:nth-of-type(2)")
+    told = " ".join(figures.all_inner_texts())
+    for figure in ("99.73 %", "27 of 10,000 misread", "264,090", "1.03 MB", "12,624,896", "release"):
+        assert figure in told
     expect(page.locator(".confusion")).to_have_count(3)
     expect(page.locator(".curve")).to_have_count(4)
-    mistakes = page.get_by_role("img", name="Its worst mistakes: CNN, version 1")
+    expect(page.get_by_role("figure")).to_have_count(3 * 5 + 2)
+    mistakes = page.get_by_role("img", name="The worst mistakes of CNN, version 1")
     mistakes.scroll_into_view_if_needed()
     page.wait_for_function("image => image.complete && image.naturalWidth > 100", arg=mistakes.element_handle())
 
@@ -57,7 +60,7 @@ def test_the_dashboard_draws_as_it_runs(page: Page) -> None:
     """State, rates, latency, batches, queue, digits and models are drawn from one reading of /metrics to the next."""
     page.goto("/dashboard")
     expect(page.locator("#tile-state .big")).to_have_text("ready")
-    expect(page.locator("#tile-models tbody tr")).to_have_count(4)
+    expect(page.locator("#tile-models tbody tr")).to_contain_text(["MLP", "CNN", "LeNet-5", "Gate"])
     with (ROOT / "docs" / "examples" / "seven.png").open("rb") as picture:
         httpx.post(page.url.replace("dashboard", "predict"), files={"file": picture})
     httpx.post(page.url.replace("dashboard", "predict"), files={"file": b"none"})
@@ -92,6 +95,26 @@ def test_the_dashboard_says_what_is_missing(page: Page) -> None:
     page.clock.run_for(2500)
     expect(page.locator("#tile-state .big")).to_have_text("ready")
     expect(page.locator("#trouble")).to_be_empty()
+
+
+def test_the_dashboard_tells_of_versions_that_do_not_simply_vote(page: Page) -> None:
+    """What /health says of a model that is not loaded, a canary and a version that failed stands there in words."""
+    models = [
+        {"model": "mlp", "loaded": False, "reason": "no version of it"},
+        {"model": "cnn", "loaded": True, "canary": {"version": 3, "percent": 10, "loaded": True, "reason": None}},
+        {"model": "lenet5", "loaded": True, "tried": [{"version": 2, "stage": "failed", "reason": "is off by 0.5"}]},
+    ]
+    health = {"state": "degraded", "reason": "not voting: mlp", "models": models, "gate": None}
+    page.route("**/health", lambda route: route.fulfill(status=200, json=health))
+    page.goto("/dashboard")
+    expect(page.locator("#tile-state")).to_contain_text("not voting: mlp")
+    expect(page.locator("#tile-models .note")).to_have_text(
+        [
+            "MLP does not vote: no version of it",
+            "CNN, version 3, takes 10 % of the batches",
+            "LeNet-5, version 2, failed: is off by 0.5",
+        ]
+    )
 
 
 def test_versions_stand_side_by_side(page: Page, release: Path) -> None:

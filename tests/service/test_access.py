@@ -10,6 +10,7 @@ import pytest
 from service.access import REFUSALS
 from service.app import create_app
 from service.errors import MEDIA_TYPE
+from service.html import words
 from service.keys import read_keys
 from service.server import Server
 from service.settings import Settings, SettingsError, read_settings
@@ -80,10 +81,11 @@ def test_pages_and_probes_need_no_key(closed: httpx.Client, path: str) -> None:
 
 
 def test_a_browser_without_scripts_is_told_on_a_page(closed: httpx.Client) -> None:
-    """The plain form's 401 is a page with the same words, and the challenge."""
+    """The plain form's 401 is a page that says what is wanted and how a key is sent, with the challenge."""
     answer = closed.post("/", files=FILES, headers={"Accept": "text/html"})
     assert (answer.status_code, answer.headers["content-type"]) == (401, "text/html; charset=utf-8")
-    assert "A key is needed" in answer.text
+    assert words()["errors"]["no-key"]["title"] in answer.text
+    assert "X-API-Key" in answer.text
     assert "www-authenticate" in answer.headers
 
 

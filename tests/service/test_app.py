@@ -129,7 +129,14 @@ def test_models_shows_the_manifests(client: httpx.Client, artifacts: Path) -> No
         assert entry["sha256"] == written["sha256"]
 
 
-NOT_OF_PREDICT = {"not-found", "method-not-allowed", "too-many-shapes", "too-many-pictures", "broken-archive"}
+NOT_OF_PREDICT = {
+    "not-found",
+    "method-not-allowed",
+    "too-many-shapes",
+    "too-many-pictures",
+    "broken-archive",
+    "unknown-encoding",
+}
 
 
 def test_the_openapi_document_names_every_error_of_predict(client: httpx.Client) -> None:

@@ -12,10 +12,13 @@ import pytest
 from registry import store
 from service.app import create_app
 from service.errors import all_errors
-from service.html import words
+from service.html import percent, warning, words
+from service.imaging import line
 from service.imaging.steps import Step
+from service.schemas import Stage, State
 from service.settings import Settings
 from service.vote import Reason
+from tests.service.imaging.test_page import blots
 from tests.support import ROOT, Linear, drawing, encoded, hosting, publish_model, publish_three, wait_until_loaded
 
 PAGES = ("/", "/report", "/dashboard", "/docs", "/redoc")
@@ -81,6 +84,15 @@ def test_the_plain_form_is_answered_with_the_vote(client: httpx.Client) -> None:
     assert page.count('class="bars"') == 3
 
 
+def test_what_is_too_much_for_a_number_is_answered_as_one_digit(client: httpx.Client) -> None:
+    """Where /read refuses a picture that /predict answers, the plain form shows what /predict says."""
+    content = encoded(blots(65))
+    assert client.post("/read", files={"file": content}).status_code == 422
+    page = client.post("/", files={"file": ("a.png", content)})
+    assert page.status_code == 200
+    assert page.text.count('class="bars"') == 3
+
+
 def test_a_body_that_does_not_come_is_cut_off_here_too(artifacts: Path) -> None:
     """The plain form has the same seconds for its body as every upload."""
     with hosting(create_app(Settings(artifacts=artifacts, body_seconds=0.2))) as client:
@@ -136,6 +148,9 @@ FIGURES: dict[str, Any] = {
     "test": {"confusion": [[1] * 10] * 10},
     "vote": {"models": ["cnn"], "default": "weighted", "test": {"weighted": {"examples": 100, "accuracy": 0.5}}},
     "history": [{"loss": 1 / epoch, "validation_loss": 1 / epoch, "validation_accuracy": 0.5} for epoch in (1, 2)],
+    "corruptions": {"model": {"blur": 0.5}, "vote": {"blur": 0.75}},
+    "coverage": {"model": [{"coverage": 1.0, "errors": 9}, {"coverage": 0.9, "errors": 1}]},
+    "refused": {name: {"digits": {"clean": 0.01}, "others": {"letters": 0.99}} for name in ("balanced", "strict")},
 }
 SHOWN = {
     "recipe": "<b>mine</b>",
@@ -143,6 +158,9 @@ SHOWN = {
     "test": 'class="confusion"',
     "vote": 'class="aside"',
     "history": 'class="curve"',
+    "corruptions": "75.00 %",
+    "coverage": "If the least sure are left to people",
+    "refused": "What it refuses",
 }
 
 
@@ -165,6 +183,9 @@ def test_a_report_is_shown_without_the_part_that_cannot_be_read(tmp_path: Path) 
         ("history", [epoch, {"epoch": 2}]),
         ("history", [epoch, {**other, "loss": float("nan")}]),
         ("history", [{**epoch, "loss": 0, "validation_loss": -1}] * 2),
+        ("corruptions", {"vote": {}}),
+        ("coverage", [[0.5, 0.0]]),
+        ("refused", {"balanced": FIGURES["refused"]["balanced"]}),
     ]
     with hosting(create_app(Settings(artifacts=tmp_path))) as client:
         wait_until_loaded(client)
@@ -179,21 +200,41 @@ def test_a_report_is_shown_without_the_part_that_cannot_be_read(tmp_path: Path) 
 
 
 def test_every_word_of_the_pages_is_used() -> None:
-    """No text of words.json is left over: each name stands in a template or a script."""
+    """No text of words.json is left over: each name stands in a template, a script or the page of an answer."""
     pages = ROOT / "service" / "pages"
-    sources = [
-        *(pages / "templates").iterdir(),
-        *(pages / "scripts").iterdir(),
-        ROOT / "service" / "routes" / "form.py",
-    ]
+    sources = [*(pages / "templates").iterdir(), *(pages / "scripts").iterdir(), ROOT / "service" / "answer_page.py"]
     text = "\n".join(path.read_text() for path in sources)
-    errors = {error.name for error in all_errors()}  # the scripts find their words by the error's name
-    for part in ("site", "home", "answer", "problems", "call", "report", "dashboard"):
+    for part in ("site", "home", "answer", "problems", "call", "report", "dashboard", "api"):
         for name in words()[part]:
-            assert re.search(rf"\b{name}\b", text) or (part == "problems" and name in errors), f"{part}.{name}"
+            assert re.search(rf"\b{name}\b", text), f"{part}.{name}"
 
 
 def test_the_words_are_those_of_the_service() -> None:
-    """Each step and each reason that the service names has words on the page."""
+    """Each step, reason, state, error, thing left out and warning that the service names has words on the page."""
     assert set(get_args(Step)) <= set(words()["steps"])
     assert set(get_args(Reason)) <= set(words()["reasons"])
+    assert {*get_args(State), *get_args(Stage)} == set(words()["states"])
+    assert set(get_args(line.Reason)) == set(words()["skipped"])
+    assert {error.name for error in all_errors()} <= set(words()["errors"])
+    told = (ROOT / "docs" / "serving.md").read_text().split("Warnings tell what you can act on: ")[1].split("\n\n")[0]
+    listed = [" ".join(text.split()) for text in re.findall(r'"([^"]+)"', told)]
+    assert len(listed) >= 5
+    for text in listed:
+        assert warning(text) != text
+
+
+@pytest.mark.parametrize(
+    ("share", "shown"),
+    [
+        (1.0, "> 99.9 %"),
+        (0.9996, "> 99.9 %"),
+        (0.9994, "99.9 %"),
+        (0.95, "95 %"),
+        (0.64, "64 %"),
+        (0.01, "1 %"),
+        (0.0, "< 1 %"),
+    ],
+)
+def test_nothing_is_called_certain(share: float, shown: str) -> None:
+    """A share is shown in few figures, and never as 100 or 0 %: what the answer holds is rounded."""
+    assert percent(share) == shown

@@ -59,8 +59,12 @@ def test_pictures_read_at_once_do_not_fill_the_queue(artifacts: Path) -> None:
 
 
 def test_explain_shows_each_digit(client: httpx.Client) -> None:
-    """With explain=true each digit has its 28x28 as a PNG."""
-    for digit in read(client, STRIP.content, "?explain=true").json()["digits"]:
+    """With explain=true each digit has its 28x28 as a PNG and its steps, and the answer those of the whole picture."""
+    answer = read(client, STRIP.content, "?explain=true").json()
+    assert (answer["seen"]["polarity"], answer["seen"]["turn"]) == ("dark on light", 0)
+    assert isinstance(answer["seen"]["steps"], list)
+    for digit in answer["digits"]:
+        assert "fitted" in digit["steps"]
         kind, data = digit["picture"].split(",")
         assert kind == "data:image/png;base64"
         with Image.open(BytesIO(b64decode(data))) as picture:

@@ -35,8 +35,6 @@ def test_version_is_whole(tiny_run: TinyRun, model: str) -> None:
     assert manifest.torch == torch.__version__
     assert manifest.device.startswith("cpu: ")
     assert manifest.device.endswith(", 1 thread")
-    errors = round(100 * (1 - manifest.metrics["validation"].accuracy))
-    assert manifest.weight == pytest.approx((1.02 / (1 + errors)) ** 2)
 
 
 @pytest.mark.parametrize("model", MODELS)

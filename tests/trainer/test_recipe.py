@@ -64,6 +64,34 @@ def test_shipped(name: str) -> None:
         ),
         ("seed = 1", "sampling = { fraction = 0.5, balanced = 3 }", "sampling: give one of fraction, balanced and"),
         ("seed = 1", "seed = ", "not TOML"),
+        ("epochs = 8", "epochs = 8\nteacher = { model = 3 }", "models.mlp.teacher.model: .*'cnn' or 'lenet5', not 3"),
+        ("epochs = 8", "epochs = 8\nteacher = { }", "models.mlp.teacher: give one of model and versions"),
+        ("epochs = 8", 'epochs = 8\nteacher = { model = "cnn", versions = ["a/cnn/1"] }', "mlp.teacher: give one of"),
+        (
+            "epochs = 8",
+            'epochs = 8\nteacher = { model = "mlp" }',
+            "mlp.teacher.model: mlp cannot teach mlp; .*: lenet5, cnn",
+        ),
+        (
+            "epochs = 8",
+            'epochs = 8\nteacher = { modle = "cnn" }',
+            "mlp.teacher.modle: unknown key; allowed: model, versions",
+        ),
+        (
+            "epochs = 8",
+            'epochs = 8\nteacher = { model = "cnn", weight = 1.5 }',
+            "mlp.teacher.weight: .*equal to 1, not 1.5",
+        ),
+        (
+            "epochs = 8",
+            'epochs = 8\nteacher = { model = "cnn", temperature = 0 }',
+            "teacher.temperature: .*than 0, not 0",
+        ),
+        (
+            "epochs = 8",
+            f'epochs = 8\nteacher = {{ model = "cnn", sha256 = ["{"0" * 64}"] }}',
+            "mlp.teacher.sha256: give one of each version",
+        ),
     ],
 )
 def test_refused_by_key(tmp_path: Path, old: str, new: str, message: str) -> None:

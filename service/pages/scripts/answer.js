@@ -1,26 +1,31 @@
 // An answer as people read it: the digit, how sure, the three votes, and what the models saw.
 
-import { el, fill, percent, svg, words } from "./dom.js";
+import { el, fill, nameOf, percent, svg, words } from "./dom.js";
 
 const said = words.answer;
-const nameOf = (model) => words.models[model]?.name ?? model;
 
 /** What to show of an answer of /predict, and a sentence of it for screen readers. */
 export function prediction(answer) {
+  const { label, votes, seen } = answer;
   const refused = answer.accepted ? null : words.reasons[answer.reason];
-  const sure = fill(said.sure, { percent: percent(answer.confidence) });
+  const sure = { label, percent: percent(answer.confidence) };
   const title = refused?.title ?? fill(said.digit, answer);
-  const guess = fill(said.guess, { label: answer.label, percent: percent(answer.confidence) });
-  const lines = refused ? [refused.text, guess] : [agreement(answer.votes, answer.label)];
+  const lines = refused ? [refused.text, fill(said.guess, sure)] : [agreement(votes, label)];
+  const told = refused ? null : fill(said.sure, sure);
   return {
-    sentence: [title, ...(refused ? [] : [sure]), ...lines, ...answer.warnings].join(". ").replaceAll("..", "."),
+    sentence: sentence([title, told, ...lines, ...notes(answer)]),
     node: [
-      verdict(title, `${answer.label}`, answer.accepted, refused ? null : sure, lines),
-      ...notes(answer),
-      el("h3", {}, said.votes),
-      votes(answer.votes, answer.label),
+      verdict(title, `${label}`, !refused, told, lines),
+      ...notes(answer).map(note),
+      el("h3", {}, refused ? said.forced : said.votes),
+      ballots(votes, label, !refused),
       el("h3", {}, said.seen),
-      seen(answer.seen),
+      el(
+        "div",
+        { class: "seen" },
+        el("img", { src: seen.picture, alt: said.seenPicture, width: 112, height: 112 }),
+        done(seen) ?? el("p", {}, said.untouched),
+      ),
       cost(answer.receipt),
     ],
   };
@@ -28,11 +33,14 @@ export function prediction(answer) {
 
 /** What to show of an answer of /read; `choose(index)` is called as one of its digits is chosen. */
 export function number(answer, choose) {
-  const refused = answer.accepted ? null : answer.digits.length ? words.reasons.number : words.reasons.nothing;
+  const { digits } = answer;
+  const refused = answer.accepted ? null : digits.length ? words.reasons.number : words.reasons.nothing;
   const title = refused?.title ?? fill(said.number, { text: answer.text.replaceAll("\n", ", ") });
-  const lines = refused ? [refused.text] : [];
+  const least = digits.reduce((one, other) => (other.confidence < one.confidence ? other : one), digits[0]);
+  const told = least && fill(said.least, { label: least.label, percent: percent(least.confidence) });
+  const lines = [refused?.text, digits.length ? common(digits) : null].filter(Boolean);
   const detail = el("div", { class: "detail", "aria-live": "polite" });
-  const buttons = answer.digits.map((digit, index) =>
+  const buttons = digits.map((digit, index) =>
     el(
       "button",
       { class: digit.accepted ? "" : "doubt", "aria-pressed": "false", "aria-label": titleOf(answer, index), onclick: () => show(index) },
@@ -41,27 +49,33 @@ export function number(answer, choose) {
     ),
   );
   function show(index) {
+    const { votes, label, accepted, steps } = digits[index];
     buttons.forEach((button, at) => button.setAttribute("aria-pressed", at === index));
-    const digit = answer.digits[index];
-    detail.replaceChildren(el("h3", {}, titleOf(answer, index)), votes(digit.votes, digit.label));
+    detail.replaceChildren(
+      el("h3", {}, titleOf(answer, index)),
+      ballots(votes, label, accepted),
+      el("p", { class: "cost" }, fill(said.doneToDigit, { steps: steps.map((step) => words.steps[step]).join(", ") })),
+    );
     choose(index);
   }
-  const left = answer.skipped.map((each) => each.reason).join(", ");
+  const whole = done(answer.seen);
   const node = [
-    verdict(title, answer.text, answer.accepted, null, lines),
-    ...notes(answer),
+    verdict(title, answer.text, !refused, told, lines),
+    ...notes(answer).map(note),
     el("h3", {}, said.digits),
     el("div", { class: "digits" }, buttons),
     detail,
-    left && el("p", { class: "note" }, `${said.skipped}: ${left}`),
+    ...(whole ? [el("h3", {}, said.done), el("div", { class: "seen" }, whole)] : []),
     cost(answer.receipt),
   ];
-  return { sentence: [title, ...lines, ...answer.warnings].join(". "), node, show };
+  return { sentence: sentence([title, told, ...lines, ...notes(answer)]), node, show };
 }
 
-function titleOf(answer, index) {
-  const { label, confidence, accepted } = answer.digits[index];
-  const shown = { position: index + 1, count: answer.digits.length, label, percent: percent(confidence) };
+const sentence = (parts) => parts.filter(Boolean).join(". ").replaceAll("..", ".");
+
+function titleOf({ digits }, index) {
+  const { label, confidence, accepted } = digits[index];
+  const shown = { position: index + 1, count: digits.length, label, percent: percent(confidence) };
   return fill(said.seenOf, shown) + (accepted ? "" : `, ${said.doubtful}`);
 }
 
@@ -75,7 +89,7 @@ function verdict(title, shown, accepted, sure, lines) {
   );
 }
 
-/** Who agrees with the winning label, in a sentence. */
+/** Who agrees with the winning label, in a sentence; service/answer_page.py says the same. */
 function agreement(votes, label) {
   const others = votes.filter((vote) => vote.label !== label);
   if (!others.length) return fill(said.all, { count: votes.length });
@@ -84,16 +98,31 @@ function agreement(votes, label) {
   return fill(said.split, { count: votes.length - others.length, all: votes.length, label, others: told });
 }
 
-function notes(answer) {
-  const missing = answer.missing.map((vote) => fill(said.missing, { model: nameOf(vote.model), reason: vote.reason }));
-  return [...answer.warnings, ...missing].map((text) => el("p", { class: "note" }, text));
+/** On which digits of a number all agree, in a sentence. */
+function common(digits) {
+  const others = digits.flatMap(({ agreement, label }, index) => (agreement < 1 ? [fill(said.place, { position: index + 1, label })] : []));
+  if (!others.length) return fill(said.allDigits, { count: digits[0].votes.length });
+  return fill(said.splitDigits, { agreed: digits.length - others.length, count: digits.length, others: others.join(said.and) });
 }
 
-/** The votes, a row each: who, ten bars, what. */
-function votes(all, label) {
+/** What to know about a picture, in sentences. */
+function notes({ warnings, missing, skipped = [] }) {
+  const starts = Object.keys(words.warnings);
+  const reasons = [...new Set(skipped.map(({ reason }) => words.skipped[reason] ?? reason))].join(", ");
+  return [
+    ...warnings.map((text) => words.warnings[starts.find((start) => text.startsWith(start))] ?? text),
+    ...(reasons ? [fill(said.skipped, { reasons })] : []),
+    ...missing.map(({ model }) => fill(said.missing, { model: nameOf(model) })),
+  ];
+}
+
+const note = (text) => el("p", { class: "note" }, text);
+
+/** The votes, a row each: who, ten bars, what; faint where the answer is not accepted. */
+function ballots(all, label, accepted) {
   return el(
     "ul",
-    { class: "votes" },
+    { class: accepted ? "votes" : "votes faint" },
     all.map((vote) =>
       el(
         "li",
@@ -128,18 +157,13 @@ function bars(vote) {
   );
 }
 
-function seen(look) {
-  const done = [...(look.polarity === "dark on light" ? ["inverted"] : []), ...look.steps];
-  const steps = done.map((step) => el("li", {}, words.steps[step] ?? step));
-  return el(
-    "div",
-    { class: "seen" },
-    el("img", { src: look.picture, alt: said.seenPicture, width: 112, height: 112 }),
-    look.steps.includes("unchanged") ? el("p", {}, said.untouched) : el("ol", {}, steps),
-  );
+/** What was done to a picture, step by step; null where nothing was. */
+function done({ polarity, steps }) {
+  const all = [...(polarity === "dark on light" ? ["inverted"] : []), ...steps];
+  if (!all.length || steps.includes("unchanged")) return null;
+  return el("ol", {}, all.map((step) => el("li", {}, words.steps[step] ?? step)));
 }
 
 function cost(receipt) {
-  const shown = { decode: receipt.decode_ms.toFixed(1), inference: receipt.inference_ms.toFixed(1), batch: receipt.batch_size };
-  return el("p", { class: "cost" }, fill(said.cost, shown));
+  return el("p", { class: "cost" }, fill(said.cost, { decode: receipt.decode_ms.toFixed(1), inference: receipt.inference_ms.toFixed(1) }));
 }

@@ -1,44 +1,60 @@
-// The call that this page has just made, as a program to copy.
+// The calls that this page has just made, as programs to copy.
 
 import { byId, el, fill, words } from "./dom.js";
 
 const said = words.call;
 let chosen = "curl";
 
-/** The same call in three languages. */
-export function programs(url, file, route) {
-  const text = JSON.stringify(file); // is a string of Python too
-  const shown = route === "read" ? ["text", "accepted"] : ["label", "confidence", "accepted"];
-  return {
-    curl: `curl -F ${shell(`file=@"${file.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`)} ${shell(url)}`,
-    Python: `import httpx
+// What each route's answer is called in the programs, and what they print of it.
+const KINDS = {
+  predict: { kind: "digit", fields: ["label", "confidence", "accepted"] },
+  read: { kind: "number", fields: ["text", "accepted"] },
+};
 
-with open(${text}, "rb") as picture:
-    answer = httpx.post(${JSON.stringify(url)}, files={"file": picture}).json()
-print(${shown.map((field) => `answer["${field}"]`).join(", ")})`,
-    JavaScript: `import { openAsBlob } from "node:fs";
+// Each makes a program of { name: the picture's, example: its address if it is the service's own, calls }.
+const languages = { curl, Python: python, JavaScript: javaScript };
 
-const body = new FormData();
-body.append("file", await openAsBlob(${text}), ${text});
-const answer = await (await fetch(${JSON.stringify(url)}, { method: "POST", body })).json();
-console.log(${shown.map((field) => `answer.${field}`).join(", ")});`,
-  };
+function curl({ name, example, calls }) {
+  const file = shell(`file=@"${name.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`);
+  return [...(example ? [`curl -sO ${shell(example)}`] : []), ...calls.map(({ url }) => `curl -F ${file} ${shell(url)}`)].join("\n");
 }
 
+function python({ name, example, calls }) {
+  const from = example ? `picture = httpx.get(${text(example)}).content` : `with open(${text(name)}, "rb") as file:\n    picture = file.read()`;
+  const lines = calls.map(({ url, kind, fields }) => {
+    const shown = fields.map((field) => `${kind}["${field}"]`).join(", ");
+    return `${kind} = httpx.post(${text(url)}, files={"file": (${text(name)}, picture)}).json()\nprint(${shown})`;
+  });
+  return ["import httpx\n", from, ...lines].join("\n");
+}
+
+function javaScript({ name, example, calls }) {
+  const from = example ? `await (await fetch(${text(example)})).blob()` : `await openAsBlob(${text(name)})`;
+  const lines = calls.map(({ url, kind, fields }) => {
+    const shown = fields.map((field) => `${kind}.${field}`).join(", ");
+    return `const ${kind} = await (await fetch(${text(url)}, { method: "POST", body })).json();\nconsole.log(${shown});`;
+  });
+  const body = `const body = new FormData();\nbody.append("file", ${from}, ${text(name)});`;
+  return [...(example ? [] : ['import { openAsBlob } from "node:fs";\n']), body, ...lines].join("\n");
+}
+
+const text = (value) => JSON.stringify(value); // is a string of Python too
 const shell = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
-/** Show the panel for a picture that was just read. */
-export function showCall(picture, route, answer) {
-  const url = new URL(`${route}?explain=true`, document.baseURI).href;
-  const all = programs(url, picture.name, route);
+/** Show the panel for a picture that was just read by these routes. */
+export function showCall(picture, asked, answer, example) {
+  const addressOf = (path) => new URL(path, document.baseURI).href;
+  const calls = asked.map((route) => ({ url: addressOf(`${route}?explain=true`), ...KINDS[route] }));
+  const made = { name: picture.name, example: example && addressOf(example), calls };
+  const notes = [asked.length > 1 && said.two, example && said.example].filter(Boolean).join(" ");
   const code = el("code", { id: "code" });
   const copy = el("button", { class: "button copy", onclick: () => copyText(code.textContent, copy) }, said.copy);
-  const tabs = Object.keys(all).map((name) =>
+  const tabs = Object.keys(languages).map((name) =>
     el("button", { role: "tab", id: `tab-${name}`, "aria-controls": "code-panel", onclick: () => choose(name) }, name),
   );
   function choose(name) {
     chosen = name;
-    code.textContent = all[name];
+    code.textContent = languages[name](made);
     for (const tab of tabs) {
       tab.setAttribute("aria-selected", tab.textContent === name);
       tab.tabIndex = tab.textContent === name ? 0 : -1;
@@ -51,7 +67,7 @@ export function showCall(picture, route, answer) {
   const whole = el("details", {}, el("summary", {}, said.json), el("pre", { tabindex: 0 }, el("code", {}, JSON.stringify(short(answer), null, 2))));
   const old = byId("program").querySelector("a");
   if (old) URL.revokeObjectURL(old.href);
-  byId("program").replaceChildren(list, panel, save, whole);
+  byId("program").replaceChildren(list, panel, el("p", { class: "cost" }, notes), save, whole);
   choose(chosen);
   byId("call").hidden = false;
 }

@@ -1,7 +1,13 @@
-// Swagger UI over the document that the page names; a page of our own, as its policy forbids scripts within pages.
+// Swagger UI over the OpenAPI document; a script of our own, as the page's policy forbids scripts within pages.
+
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const dress = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
+dark.addEventListener("change", dress);
+dress();
+
 SwaggerUIBundle({
-  url: document.getElementById("swagger-ui").dataset.document,
-  dom_id: "#swagger-ui",
+  url: "openapi.json",
+  dom_id: "#api",
   deepLinking: true,
   layout: "BaseLayout",
   defaultModelsExpandDepth: 0,

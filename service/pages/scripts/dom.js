@@ -3,7 +3,7 @@
 export const words = JSON.parse(document.getElementById("words").textContent);
 
 /** A text of the words with its {names} filled in. */
-export const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+export const fill = (text, values) => text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 
 export const byId = (id) => document.getElementById(id);
 
@@ -27,11 +27,12 @@ function dress(element, attributes, children) {
   return element;
 }
 
-/** A share of 1 as a percentage that is 100 only where it is whole; as service/html.py writes it. */
+/** How sure a model is: never wholly, nor not at all, as answers are rounded; as service/html.py writes it. */
 export function percent(share) {
-  if (share > 0.9) {
-    const shown = (share * 100).toFixed(2);
-    return `${shown === "100.00" && share < 1 ? "99.99" : shown.replace(/\.00$/, "")} %`;
-  }
-  return `${share >= 0.01 ? (share * 100).toFixed(0) : Number((share * 100).toPrecision(1))} %`;
+  if (share < 0.01) return "< 1 %";
+  const shown = (share * 100).toFixed(share > 0.9 ? 1 : 0);
+  return shown === "100.0" ? "> 99.9 %" : `${shown.replace(/\.0$/, "")} %`;
 }
+
+/** A model as the pages call it. */
+export const nameOf = (model) => words.models[model]?.name ?? model;

@@ -1,13 +1,13 @@
 // The page: what is on the paper, kept with its past, is asked about as soon as it changes.
 
 import { number, prediction } from "./answer.js";
-import { ask, drop } from "./ask.js";
+import { ask, drop, load, read } from "./ask.js";
 import { showCall } from "./call.js";
 import { byId, el, fill, svg, words } from "./dom.js";
 import { Paper } from "./paper.js";
 
 const REST = 200; // milliseconds after a stroke: the next may be about to begin
-const EMPTY = { strokes: [], file: null };
+const EMPTY = { strokes: [], file: null, example: null };
 
 const most = Number(byId("call").dataset.most);
 const [sheet, shown, boxes] = [byId("sheet"), byId("picture"), byId("boxes")];
@@ -17,7 +17,7 @@ const past = [];
 let timer = 0;
 
 const paper = new Paper(byId("paper"), begin, (stroke) => {
-  change({ strokes: [...paper.strokes, stroke], file: null }, REST);
+  change({ ...EMPTY, strokes: [...paper.strokes, stroke] }, REST);
 });
 
 /** A stroke begins: on new paper, where a picture lay. */
@@ -80,15 +80,19 @@ async function question() {
   const asked = state;
   byId("answer").classList.add("old");
   const picture = asked.file ?? new File([await paper.png()], "digit.png", { type: "image/png" });
-  if (asked !== state) return;
-  ask(picture, most, {
-    answer: (route, answer) => told(picture, route, answer),
+  if (asked === state) until((signal) => read(picture, most, signal), (found) => told(picture, found));
+}
+
+/** Ask until there is an answer, and say meanwhile what is in its way. */
+function until(question, answer) {
+  ask(question, {
+    answer,
     problem: (problem) => trouble(problem),
     waiting: (problem, seconds) => trouble(problem, fill(words.problems.again, { seconds: Math.ceil(seconds) })),
   });
 }
 
-function told(picture, route, answer) {
+function told(picture, { route, answer, asked }) {
   byId("trouble").replaceChildren();
   byId("answer").classList.remove("old");
   const found = route === "read" ? number(answer, (index) => mark(answer, index)) : prediction(answer);
@@ -97,7 +101,7 @@ function told(picture, route, answer) {
   if (route === "read") found.show(Math.max(answer.digits.findIndex((digit) => !digit.accepted), 0));
   else box([answer.seen.box], [answer.accepted ? "" : "doubt"]);
   if (!byId("unshown").hidden) byId("unshown").textContent = words.home.unshown;
-  showCall(picture, route, answer);
+  showCall(picture, asked, answer, state.example);
 }
 
 function trouble(problem, again) {
@@ -143,11 +147,14 @@ async function box(places, kinds) {
 byId("undo").addEventListener("click", undo);
 byId("clear").addEventListener("click", clear);
 
+/** Take the stroke that is being drawn back, else the last change. */
 function undo() {
-  if (past.length) go(past.pop());
+  if (paper.cancel()) go(state);
+  else if (past.length) go(past.pop());
 }
 
 function clear() {
+  if (paper.cancel()) go(state);
   if (!isEmpty(state)) change(EMPTY);
 }
 
@@ -162,7 +169,7 @@ document.addEventListener("keydown", (event) => {
 /** The first picture among files that were dropped, pasted or chosen; what is none is sent too: the service says so. */
 function take(files) {
   const found = [...files].find((file) => file.type.startsWith("image/")) ?? files[0];
-  if (found) change({ strokes: [], file: found });
+  if (found) change({ ...EMPTY, file: found });
   else trouble({ ...words.problems.nothing, name: "nothing" });
 }
 
@@ -194,19 +201,11 @@ document.addEventListener("drop", (event) => {
   take(event.dataTransfer.files);
 });
 
-let wanted = 0; // which click on an example is the newest
 for (const button of byId("examples").querySelectorAll("button")) {
-  button.addEventListener("click", async () => {
-    const name = button.dataset.file;
-    const [on, mine] = [state, (wanted += 1)];
-    try {
-      const answer = await fetch(`static/examples/${name}`);
-      if (!answer.ok) throw new TypeError(answer.statusText);
-      const content = await answer.blob();
-      if (on !== state || mine !== wanted) return; // something else was drawn or chosen meanwhile
-      change({ strokes: [], file: new File([content], name, { type: content.type }) });
-    } catch {
-      if (on === state && mine === wanted) trouble({ ...words.problems.example, name: "example" });
-    }
+  const example = `static/examples/${button.dataset.file}`;
+  button.addEventListener("click", () => {
+    clearTimeout(timer);
+    byId("answer").classList.add("old");
+    until((signal) => load(example, signal), (file) => change({ ...EMPTY, file, example }));
   });
 }

@@ -88,6 +88,15 @@ export function mean(now, before, name, labels) {
   return count ? gained(now, since, `${name}_sum`, labels) / count : null;
 }
 
+/** Read GET /health, which is JSON whatever its status; null where it does not answer. */
+export async function readHealth() {
+  try {
+    return await (await fetch("health", { cache: "no-store" })).json();
+  } catch {
+    return null;
+  }
+}
+
 /** Read GET /metrics: { metrics }, or { status } of one that has none (0: it does not answer). */
 export async function readMetrics() {
   try {

@@ -52,6 +52,14 @@ export class Paper {
     return new Promise((resolve) => sheet.toBlob(resolve, "image/png"));
   }
 
+  /** Give up the stroke that is being drawn; whether there was one. */
+  cancel() {
+    const drawing = this.#stroke !== null;
+    this.#stroke = this.#pointer = null;
+    this.draw();
+    return drawing;
+  }
+
   /** Draw what there is, on the next frame. */
   draw() {
     cancelAnimationFrame(this.#due);

@@ -1,0 +1,40 @@
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from trainer.commands import options
+from trainer.commands.errors import clear_errors
+from trainer.commands.options import Artifacts, Data, Device, OtherData, Threads
+from trainer.console import say
+
+if TYPE_CHECKING:
+    from registry.manifest import Manifest
+
+
+def weigh(
+    versions: Annotated[
+        list[Path], typer.Argument(metavar="FOLDER...", help="Versions of one run, which vote together.")
+    ],
+    artifacts: Artifacts = Path("artifacts"),
+    data: Data = None,
+    allow_other_data: OtherData = False,
+    device: Device = "cpu",
+    threads: Threads = None,
+) -> None:
+    """Measure the vote weights of versions by the present rule, and publish each with its own as a next version.
+
+    Models and all else stay; what their reports say of the vote is made again.
+    """
+    console = Console()
+    with clear_errors():
+        from trainer import mnist, reweigh
+
+        def told(manifest: "Manifest") -> None:
+            where = artifacts / manifest.name / str(manifest.version)
+            say(console, f"published {where}: weight {manifest.weight:.4g}")
+
+        place = options.device(device, threads)
+        images = mnist.load(data, other=allow_other_data)
+        reweigh.again(versions, images, artifacts, device=place, on_published=told)
