@@ -13,7 +13,7 @@ ARGS      ?=
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install serve train test lint bench bench-peers bench-training soak clean
+.PHONY: help install serve train test lint audit bench bench-peers bench-training soak clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -34,6 +34,9 @@ lint: .venv/serve.installed .venv/train.installed .venv/tune.installed .venv/lin
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+
+audit: .venv/audit.installed ## look for known vulnerabilities of what requirements.lock pins
+	@PYTHON=$(BIN)/python .ci/audit
 
 bench: .venv/serve.installed .venv/train.installed .venv/test.installed ## measure the service beside a no-op upload and a tutorial's service
 	@$(BIN)/python -m benchmarks.serving $(ARGS)

@@ -4,12 +4,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from registry.errors import ArtifactError
+from registry.files import is_within, read_file
 
 LABELS = tuple("0123456789")
 GATE, GATE_LABELS = "gate", ("other", "digit")  # the one model that does not vote: it says whether there is a digit
+
+_LARGEST = 2**20  # bytes of a manifest; one of the release's has 5,000
 
 Strictness = Literal["balanced", "strict"]
 
@@ -72,6 +75,14 @@ class Manifest(_Strict):
     device: str
     created: datetime
 
+    @field_validator("files")
+    @classmethod
+    def _lie_within(cls, value: dict[str, str]) -> dict[str, str]:
+        for name in value:
+            if not is_within(name):
+                raise ValueError(f"{name!r} is not the path of a file within the version")
+        return value
+
     @model_validator(mode="after")
     def _is_of_digits(self) -> Self:
         """A model of other labels or shapes cannot vote with the rest, nor be their gate."""
@@ -96,12 +107,10 @@ def read_manifest(path: Path) -> Manifest:
     """Read and check `manifest.json`.
 
     Raises:
-        ArtifactError: if the file is missing, is not JSON or does not fit the schema.
+        ArtifactError: if the file is missing, too large, is not JSON or does not fit the schema.
     """
     try:
-        return Manifest.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise ArtifactError(f"{path}: {error.strerror or error}") from error
+        return Manifest.model_validate_json(read_file(path, _LARGEST))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"

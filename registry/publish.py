@@ -10,9 +10,8 @@ import uuid
 from pathlib import Path
 
 from registry import disk, store, triton
+from registry.files import is_within
 from registry.manifest import Manifest
-
-_STAGING = ".staging-"
 
 
 def publish(root: Path, draft: Manifest, files: dict[str, bytes]) -> Manifest:
@@ -27,16 +26,16 @@ def publish(root: Path, draft: Manifest, files: dict[str, bytes]) -> Manifest:
     if store.MODEL_FILE not in files:
         raise ValueError(f"a version needs {store.MODEL_FILE}; given are {', '.join(files)}")
     for name in files:
-        if name == store.MANIFEST_FILE or Path(name).is_absolute() or ".." in Path(name).parts:
+        if name == store.MANIFEST_FILE or not is_within(name):
             raise ValueError(f"{name}: not a file within a version")
     folder = root / draft.name
     folder.mkdir(parents=True, exist_ok=True)
-    disk.remove_stale(folder, f"{_STAGING}*")
+    disk.remove_stale(folder, f"{store.STAGING}*")
     _replace(folder / store.CONFIG_FILE, triton.config(draft.name).encode())
     _replace(folder / store.LABELS_FILE, triton.labels(draft.name).encode())
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
     model_digest = digests.pop(store.MODEL_FILE)
-    staging = folder / f"{_STAGING}{uuid.uuid4().hex}"
+    staging = folder / f"{store.STAGING}{uuid.uuid4().hex}"
     try:
         for name, content in files.items():
             disk.write(staging / name, content)
@@ -85,7 +84,7 @@ def _dump(manifest: Manifest, *, exclude_unset: bool = False) -> bytes:
 def _replace(path: Path, content: bytes) -> None:
     if path.exists() and path.read_bytes() == content:
         return
-    beside = path.with_name(f"{_STAGING}{uuid.uuid4().hex}")
+    beside = path.with_name(f"{store.STAGING}{uuid.uuid4().hex}")
     try:
         disk.write(beside, content)
         beside.replace(path)

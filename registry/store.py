@@ -11,6 +11,7 @@ MANIFEST_FILE = "manifest.json"
 GOLDEN_FILE = "golden.npz"
 CONFIG_FILE = "config.pbtxt"
 LABELS_FILE = "labels.txt"
+STAGING = ".staging-"  # how the name of what is being written begins
 
 Stamp = tuple[tuple[str, int, int, int], ...]  # of each file: path, inode, bytes, nanoseconds
 

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from service import metrics
+from service import access, metrics, tracing
 from service.ensemble import Ensemble
 from service.errors import BadRequest, BodyTooLarge, MethodNotAllowed, NotFound, ServiceError, describe, problem
 from service.guard import Limit, Limits, RequestLog
@@ -41,9 +41,11 @@ the service speaks the Open Inference Protocol, as Triton does; errors there are
 def create_app(settings: Settings) -> FastAPI:
     """The ASGI application of these settings; its models are loaded once its lifespan has begun."""
     ensemble = Ensemble(settings)
+    traces = tracing.provider(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        tracing.start(traces, settings)
         ensemble.start()
         if settings.workers > 1:
             await _settled(ensemble)
@@ -51,6 +53,7 @@ def create_app(settings: Settings) -> FastAPI:
                 _end_if_failed(ensemble)
         yield
         await ensemble.stop()
+        await tracing.stop(traces)
 
     app = FastAPI(
         title="digitvote",
@@ -61,6 +64,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        telemetry=tracing.telemetry(traces),
     )
     app.state.ensemble = ensemble
     app.state.replaces = False  # whether a worker ends for this one's sake
@@ -74,10 +78,11 @@ def create_app(settings: Settings) -> FastAPI:
     pages.mount(app)
     many = Limit(settings.batch_bytes, settings.batches)
     app.add_middleware(Limits, limit=_limit(settings), own={batch.PATH: many}, deadline_ms=settings.deadline_ms)
+    access.guard(app, settings)
     app.add_middleware(ProblemPages)
     app.add_middleware(RequestLog)  # added last, so outermost: refusals of the limits are logged too
     plain = app.openapi
-    app.openapi = lambda: openapi.describe(describe(plain()))  # type: ignore[method-assign]
+    app.openapi = lambda: openapi.describe(access.described(describe(plain()), settings))  # type: ignore[method-assign]
     app.exception_handler(ServiceError)(_service_error)
     app.exception_handler(HTTPException)(_http_exception)
     app.exception_handler(RequestValidationError)(_wrong_parameter)

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count as numbers
@@ -9,7 +10,7 @@ from itertools import count as numbers
 import structlog
 
 from registry.rules import Floats
-from service import metrics
+from service import metrics, tracing
 from service.acceptance import accept
 from service.engine.backend import infer, score
 from service.engine.batcher import Batcher
@@ -124,10 +125,14 @@ class Ensemble:
 
     async def read(self, content: bytes) -> Seen:
         """Decode an uploaded file, off the event loop where it takes long; raises what `imaging.read` does."""
+        started = time.perf_counter()
         if is_small(content):
-            return read(content, self.settings.max_pixels)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._decoders, read, content, self.settings.max_pixels)
+            seen = read(content, self.settings.max_pixels)
+        else:
+            loop = asyncio.get_running_loop()
+            seen = await loop.run_in_executor(self._decoders, read, content, self.settings.max_pixels)
+        tracing.decoded(started)
+        return seen
 
     async def vote(self, picture: Floats) -> Counted:
         """The models' counted vote on a picture [1, 28, 28].
@@ -137,6 +142,11 @@ class Ensemble:
             NoQuorum: if too few models can vote, or did on this batch.
             Busy: if the queue is full.
         """
+        counted = await self._vote(picture)
+        tracing.voted([counted])
+        return counted
+
+    async def _vote(self, picture: Floats) -> Counted:
         self.check()
         try:
             return await self._batcher.put(picture)
@@ -145,8 +155,10 @@ class Ensemble:
 
     async def read_page(self, content: bytes) -> Page:
         """Decode an uploaded file and cut its numbers off the event loop; raises what `imaging.page.read_page` does."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._decoders, read_page, content, self.settings.max_pixels)
+        started, loop = time.perf_counter(), asyncio.get_running_loop()
+        page = await loop.run_in_executor(self._decoders, read_page, content, self.settings.max_pixels)
+        tracing.decoded(started)
+        return page
 
     async def vote_all(self, pictures: Sequence[Floats]) -> list[Counted]:
         """The counted votes on the pieces of one upload, so many at a time that others find room in the queue.
@@ -157,12 +169,13 @@ class Ensemble:
         counted: list[Counted] = []
         for start in range(0, len(pictures), self.share):
             async with self._readers:
-                votes = [self.vote(picture) for picture in pictures[start : start + self.share]]
+                votes = [self._vote(picture) for picture in pictures[start : start + self.share]]
                 answers = await asyncio.gather(*votes, return_exceptions=True)  # none is left behind where one fails
             for answer in answers:
                 if isinstance(answer, BaseException):
                     raise answer
                 counted.append(answer)
+        tracing.voted(counted)
         return counted
 
     async def find_numbers(self, page: Page, outcomes: Sequence[Outcome]) -> Numbers:
@@ -184,7 +197,11 @@ class Ensemble:
 
     def _count(self, batch: Floats) -> list[Outcome]:
         models, gate = self.rollout.served.at(next(self._batches))
-        outcomes = count(infer(models, batch), self.settings.rule, self.settings.quorum)
+        ballots = infer(models, batch)
         scores = score(gate, batch)
+        started = time.perf_counter()
+        outcomes = count(ballots, self.settings.rule, self.settings.quorum)
         metrics.voted(outcomes)  # not before the gate: where that raises the batch is run again
-        return accept(outcomes, scores, gate.manifest if gate else None, self.settings.reject)
+        accepted = accept(outcomes, scores, gate.manifest if gate else None, self.settings.reject)
+        self._batcher.vote_seconds += time.perf_counter() - started
+        return accepted

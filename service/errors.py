@@ -47,6 +47,16 @@ class BadRequest(ServiceError):
     default = "Send multipart/form-data with the picture in the field 'file'."
 
 
+class NoKey(ServiceError):
+    status, name, title = 401, "no-key", "A key is needed"
+    default = "Send one as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'. Whoever runs this service gives them out."
+
+
+class WrongKey(ServiceError):
+    status, name, title = 403, "wrong-key", "This key is not known here"
+    default = "It was mistyped, or is no longer taken. Whoever runs this service gives out another."
+
+
 class NotFound(ServiceError):
     status, name, title = 404, "not-found", "There is no such page"
     default = "The routes are listed at /docs."
@@ -102,6 +112,11 @@ class EmptyFile(ServiceError):
     default = "The field 'file' holds 0 bytes. Check the path and send the picture itself."
 
 
+class WrongHost(ServiceError):
+    status, name, title = 421, "wrong-host", "This host has another name"
+    default = "Ask for it by the name that its operator gave it; that is what the request's Host must say."
+
+
 class TooManyPixels(ServiceError):
     status, name, title = 422, "too-many-pixels", "The picture has too many pixels"
     default = "Scale it down; 1000 pixels across are plenty for a digit."
@@ -124,6 +139,11 @@ class TooManyShapes(ServiceError):
     default = (
         "More than 64 shapes stand out from its ground. Send the part with the numbers alone, without other marks."
     )
+
+
+class TooOften(ServiceError):
+    status, name, title = 429, "too-often", "Too many requests of one sender"
+    default = "RateLimit-Policy says how many are taken. Try again after the seconds that Retry-After says."
 
 
 class HeadTooLarge(ServiceError):

@@ -12,7 +12,7 @@ import structlog
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service import deadline, metrics, request_id
+from service import deadline, metrics, request_id, tracing
 from service.errors import BodyTooLarge, Busy, NotReady, ServiceError, TooLate, problem
 from service.load import Load
 from service.upload import counted, too_large
@@ -39,7 +39,7 @@ class RequestLog:
             await self.app(scope, receive, send)
             return
         identity = request_id.accept(Headers(scope=scope).get(request_id.HEADER))
-        facts: dict[str, object] = {}
+        facts: dict[str, object] = tracing.ids(scope)
         # The protocol cancels the task where the sender goes away, and says so by `gone`.
         scope.setdefault("state", {}).update(request_id=identity, log=facts, task=asyncio.current_task())
         started = time.perf_counter()

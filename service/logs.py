@@ -1,4 +1,4 @@
-"""Structured logs: JSON lines, or coloured ones on a terminal; never a picture in them."""
+"""Structured logs: JSON lines, or coloured ones on a terminal; never a picture or a key in them."""
 
 import logging
 import sys
@@ -21,7 +21,8 @@ def configure(form: Literal["auto", "json", "console"], level: str) -> None:
         cache_logger_on_first_use=True,
     )
     renderer: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer()]
+        # Its own traceback would show the values of variables, among them pictures and headers.
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if console
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
@@ -37,4 +38,6 @@ def configure(form: Literal["auto", "json", "console"], level: str) -> None:
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     # What is wrong with a form stands in its answer; anyone could fill the log with it.
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
+    # At its debug level it writes out what a picture's metadata hold.
+    logging.getLogger("PIL").setLevel(logging.INFO)
     logging.captureWarnings(True)

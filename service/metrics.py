@@ -54,6 +54,7 @@ LABELS = _counter("digitvote_labels_total", "digits in answers", ["label"])
 DISAGREEMENTS = _counter("digitvote_disagreements_total", "digits in answers on which the votes differ")
 REJECTIONS = _counter("digitvote_rejections_total", "digits in answers that were not accepted", ["reason"])
 REFUSALS = _counter("digitvote_refusals_total", "requests answered by an error", ["error"])
+KEY_REQUESTS = _counter("digitvote_key_requests_total", "requests that came with a known key", ["key"])
 MODEL_INFO = _gauge(
     "digitvote_model_info", "1 for what is served", ["model", "version", "sha256"], multiprocess_mode="livemax"
 )
@@ -88,6 +89,11 @@ def request(scope: MutableMapping[str, Any], status: int, seconds: float, error:
 def _route(path: str) -> str:
     """The route that a path would be served by."""
     return next((route for route, pattern in _routes.items() if pattern.fullmatch(path)), OTHER)
+
+
+def keyed(name: str) -> None:
+    """Count a request by its key's name."""
+    _child(KEY_REQUESTS, name).inc()
 
 
 def decoded(seconds: float) -> None:

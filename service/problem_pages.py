@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.errors import MEDIA_TYPE
 from service.html import page, words
 
-_KEPT = ("retry-after", "allow", "vary")
+_KEPT = ("retry-after", "allow", "vary", "www-authenticate", "ratelimit", "ratelimit-policy")
 
 
 class ProblemPages:

@@ -74,7 +74,8 @@ def picture_path(root: Path, model: str, version: int, name: str) -> Path | None
         manifest = store.manifest(root, model, version)
     except ArtifactError:
         return None
-    return store.version_path(root, model, version) / _FOLDER / name if name in _pictures(manifest) else None
+    path = store.version_path(root, model, version) / _FOLDER / name
+    return path if name in _pictures(manifest) and path.resolve().is_relative_to(root.resolve()) else None
 
 
 def _version(root: Path, model: str, version: int, served: bool) -> Version:

@@ -16,7 +16,7 @@ import typer
 import uvicorn
 from fastapi import FastAPI
 
-from service import metrics
+from service import metrics, tls
 from service.ensemble import Ensemble
 from service.protocol import bounded
 from service.settings import Settings, SettingsError
@@ -67,6 +67,9 @@ class Server(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 timeout_graceful_shutdown=settings.grace,
+                proxy_headers=bool(settings.proxies),
+                forwarded_allow_ips=[str(network) for network in settings.proxies],
+                **tls.files(settings),
             )
         )
         self._app = app
@@ -138,7 +141,7 @@ class Server(uvicorn.Server):
         if not self._tells():
             return
         state, reason = self.ensemble.health()
-        url = f"http://{self._reachable_host()}:{self.servers[0].sockets[0].getsockname()[1]}"
+        url = f"http{'s' if self._settings.tls_cert else ''}://{self._reachable_host()}:{self.servers[0].sockets[0].getsockname()[1]}"
         typer.echo(f"\ndigitvote is {state} at {url}" + (f" ({reason})" if reason else ""))
         typer.echo(f"  docs   {url}/docs")
         typer.echo(f"  try    curl -F file=@docs/examples/seven.png {url}/predict\n")

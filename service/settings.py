@@ -5,16 +5,31 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    Field,
+    IPvAnyNetwork,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from registry.manifest import GATE, ModelName
 from registry.rules import Rule
 from service.acceptance import Reject
+from service.keys import Key, read_keys
 from service.pins import LATEST, Pin, read_pins
 
 PREFIX = "DIGITVOTE_"
-_OTHERS = ("DIGITVOTE_CACHE", "DIGITVOTE_COMMIT")  # the trainer's
+_OTHERS = ("DIGITVOTE_CACHE", "DIGITVOTE_COMMIT", "DIGITVOTE_KEY")  # the trainer's, and the client's
+_SECRET = ("api_keys",)  # whose values are shown nowhere
+
+Host = Annotated[
+    str, StringConstraints(to_lower=True, pattern=r"^(\*|(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\])$")
+]
+Origin = Annotated[str, StringConstraints(pattern=r"^(\*|https?://[^/\s*]+)$")]
 
 
 def cores() -> int:
@@ -31,7 +46,7 @@ class SettingsError(Exception):
 class Settings(BaseSettings):
     """The service's settings; `python -m service --help` prints them with their defaults."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, hide_input_in_errors=True)
 
     artifacts: Path = Field(Path("artifacts"), description="folder of published models")
     models: Annotated[tuple[ModelName, ...], NoDecode] = Field(
@@ -59,6 +74,22 @@ class Settings(BaseSettings):
     keep_alive: int = Field(75, ge=1, le=3600, description="seconds that a connection stays open without a request")
     deadline_ms: int = Field(0, ge=0, description="milliseconds until a request is answered, else it gets 504; 0: any")
     max_pixels: int = Field(40_000_000, ge=784, le=10**9, description="pixels of a picture at most")
+    api_keys: Annotated[tuple[Key, ...], NoDecode] = Field(
+        (), description="keys of which uploads need one, as name:key, separated by commas; without any, none is needed"
+    )
+    rate: float = Field(0, ge=0, le=1e6, description="uploads a second of a key, or without keys of an address; 0: any")
+    burst: int = Field(20, ge=1, le=1_000_000, description="uploads that may come at once, where there is a rate")
+    hosts: Annotated[tuple[Host, ...], NoDecode] = Field(
+        ("*",), min_length=1, description="names of this host, separated by commas; *.example.org is any below it"
+    )
+    cors_origins: Annotated[tuple[Origin, ...], NoDecode] = Field(
+        (), description="origins whose pages may ask, separated by commas; * is any"
+    )
+    proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = Field(
+        (), description="addresses or networks whose X-Forwarded headers are believed, separated by commas"
+    )
+    tls_cert: Path | None = Field(None, description="PEM file of a certificate and its chain: serves HTTPS by it")
+    tls_key: Path | None = Field(None, description="PEM file of its key, if that is another file")
     rule: Rule = Field("weighted", description="how the votes are counted: weighted, mean or majority")
     quorum: int = Field(2, ge=1, description="votes that an answer needs at least")
     reject: Reject = Field("balanced", description="what has accepted=false: off, balanced or strict")
@@ -66,6 +97,9 @@ class Settings(BaseSettings):
         1, ge=0, le=3600, description="seconds after SIGTERM in which /health says so while requests are still taken"
     )
     grace: int = Field(20, ge=0, le=3600, description="seconds that requests in flight have after that")
+    traces: str | None = Field(
+        None, pattern=r"^https?://[^/]", description="where OpenTelemetry traces are sent, as http://127.0.0.1:4318"
+    )
     log: Literal["auto", "json", "console"] = Field("auto", description="log lines; auto: console on a terminal")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="the least level that is logged"
@@ -86,7 +120,12 @@ class Settings(BaseSettings):
         """Which versions are wanted of each model, and of the gate."""
         return read_pins(self.versions, (*self.models, GATE))
 
-    @field_validator("models", mode="before")
+    @field_validator("api_keys", mode="before")
+    @classmethod
+    def _keys(cls, value: object) -> object:
+        return read_keys(value) if isinstance(value, str) else value
+
+    @field_validator("models", "hosts", "cors_origins", "proxies", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(name.strip() for name in value.split(",")) if isinstance(value, str) else value
@@ -114,6 +153,12 @@ class Settings(BaseSettings):
             raise ValueError(f"{PREFIX}QUORUM is {self.quorum}, but {PREFIX}MODELS={models} are {len(self.models)}")
         return self
 
+    @model_validator(mode="after")
+    def _key_has_a_certificate(self) -> Self:
+        if self.tls_key and not self.tls_cert:
+            raise ValueError(f"{PREFIX}TLS_KEY is set, but not {PREFIX}TLS_CERT, the certificate that it is of")
+        return self
+
 
 def variables() -> dict[str, str]:
     """Each setting's environment variable and what it means, for help and docs."""
@@ -124,7 +169,7 @@ def defaults() -> dict[str, str]:
     """Each setting's environment variable and its default as it would be written there."""
     values = {name: field.default for name, field in Settings.model_fields.items()}
     return {
-        PREFIX + name.upper(): ",".join(value) if isinstance(value, tuple) else str(value)
+        PREFIX + name.upper(): ",".join(value) if isinstance(value, tuple) else "" if value is None else str(value)
         for name, value in values.items()
     }
 
@@ -158,4 +203,5 @@ def _sentence(problem: dict[str, object]) -> str:
         return str(problem["msg"]).removeprefix("Value error, ")
     name = str(place[0])
     variable = PREFIX + name.upper()
-    return f"{variable}={os.environ.get(variable, '')!r}: {problem['msg']} ({variables()[variable]})"
+    value = "" if name in _SECRET else f"={os.environ.get(variable, '')!r}"
+    return f"{variable}{value}: {problem['msg']} ({variables()[variable]})"

@@ -155,7 +155,7 @@ def serving(
         assert process.stdout is not None
         for line in process.stdout:
             running.output.append(line)
-            if found := re.search(r"digitvote is \w+ at (http://\S+)", line):
+            if found := re.search(r"digitvote is \w+ at (https?://\S+)", line):
                 running.url = found[1]
                 served.set()
         served.set()

@@ -15,25 +15,27 @@ import httpx
 from service.client.rows import Row, failed, label
 
 _BROKEN = (0.2, 0.5, 1.0)  # seconds until what met a broken connection is sent again
-_BUSY = 60  # times that a 503 is met by waiting as it says
+_BUSY = 60  # times that a 503 or 429 is met by waiting as it says
 _STARTING = 300  # times that a service that is starting is asked again, a second after the other
 _SECONDS = httpx.Timeout(300, connect=10)  # a request may wait for others, and for the models to be loaded
 _HEALTH = httpx.Timeout(10)  # seconds: this waits for nothing
 _LARGEST = 64 * 2**20  # bytes of a file: the service takes no more in a request unless it is set to
 _ARCHIVES = (b"PK\x03\x04", b"PK\x05\x06")  # how a ZIP archive begins; the second is an empty one's
+_LATER = (httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.TOO_MANY_REQUESTS)
+_NO_KEY = (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)
 _NO_QUORUM = "urn:digitvote:no-quorum"  # of a whole request: the service has failed, and waiting does not help
 
 
 class NoServiceError(Exception):
-    """Nobody answers there, something that is not this service, or one that cannot vote; the message says so."""
+    """Nobody answers there, or what is not this service, cannot vote or wants another key; the message says so."""
 
 
 class Service:
-    """A running service, asked over connections that are kept."""
+    """A running service, asked over connections that are kept, with a key where it wants one."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, key: str | None = None) -> None:
         self.url = url.rstrip("/")
-        self._client = httpx.Client(timeout=_SECONDS)
+        self._client = httpx.Client(timeout=_SECONDS, headers={"X-API-Key": key} if key else {})
         self._gone = threading.Event()
 
     def __enter__(self) -> Self:
@@ -69,7 +71,11 @@ class Service:
         return health
 
     def predict(self, paths: Sequence[Path]) -> list[Row]:
-        """A row for each file, in order; nothing that is wrong with one, or with all, raises."""
+        """A row for each file, in order; nothing that is wrong with one, or with all, raises but the key.
+
+        Raises:
+            NoServiceError: if the service wants a key, or another.
+        """
         contents: dict[Path, bytes] = {}
         rows: dict[Path, Row] = {}
         for path in paths:
@@ -118,6 +124,8 @@ class Service:
         if answer.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE and len(paths) > 1:
             half = len(paths) // 2
             return self._sent(paths[:half], contents[:half]) + self._sent(paths[half:], contents[half:])
+        if answer.status_code in _NO_KEY:
+            raise NoServiceError(f"{self.url}: {_why(told, answer)}. Give --key, or set DIGITVOTE_KEY.")
         if not isinstance(told, dict):
             told = {"title": "The service did not answer", "detail": f"It gave the status {answer.status_code}."}
         return [Row(label(path), error=told) for path in paths]
@@ -139,7 +147,7 @@ class Service:
                 time.sleep(pause)
                 continue
             busy += 1
-            later = method == "POST" and answer.status_code == httpx.codes.SERVICE_UNAVAILABLE
+            later = method == "POST" and answer.status_code in _LATER
             if not later or _NO_QUORUM in answer.text or busy > _BUSY:
                 return answer
             time.sleep(_wait(answer))
@@ -163,6 +171,10 @@ def _rows(paths: Sequence[Path], told: Any) -> list[Row]:
     return [
         Row(label(path), each.get("prediction"), each.get("error")) for path, each in zip(paths, answers, strict=True)
     ]
+
+
+def _why(told: Any, answer: httpx.Response) -> str:
+    return str(told["title"]) if isinstance(told, dict) and "title" in told else f"the status {answer.status_code}"
 
 
 def _wait(answer: httpx.Response) -> float:

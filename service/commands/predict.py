@@ -23,6 +23,12 @@ def predict(
     url: Annotated[str, typer.Option(metavar="URL", help="Where the service is.")] = URL,
     form: Annotated[str, typer.Option("--format", metavar="csv|json|ndjson", help="What is written.")] = "csv",
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to, instead of stdout.")] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY", help="A key of the service, if it wants one.", envvar="DIGITVOTE_KEY", show_default=False
+        ),
+    ] = None,
     connections: Annotated[int, typer.Option(min=1, max=16, help="Requests that are sent at once.")] = 3,
 ) -> None:
     """Read the digits on many pictures by a running service; the status is 1 if one could not be read, else 0."""
@@ -37,6 +43,8 @@ def predict(
         raise typer.BadParameter(f"{form!r}: give {', '.join(WRITERS)}", param_hint="--format")
     if not url.lower().startswith(("http://", "https://")):
         raise typer.BadParameter(f"{url!r}: it must begin with http:// or https://", param_hint="--url")
+    if key is not None and not (key.isascii() and key.isprintable()):
+        raise typer.BadParameter("a key is of ASCII letters, digits and signs alone", param_hint="--key")
     paths = find(files)
     if not paths:
         _refuse(f"There are no pictures in {', '.join(files)}.")
@@ -44,7 +52,7 @@ def predict(
         _refuse(f"There is no file {', '.join(map(str, paths))}.")
     console = Console(stderr=True)
     tally = Tally()
-    with Service(url) as service:
+    with Service(url, key) as service:
         try:
             service.meet(_tell)
             with _opened(output) as out:

@@ -44,6 +44,7 @@ class Batcher:
         self._at_work = False  # or about to be; changed under the lock, as both threads look at the queue by it
         self._lock = Lock()
         self._alone_seconds = 0.0  # what a picture alone takes, of late
+        self.vote_seconds = 0.0  # of the batch at work: `count` adds to it
 
     @property
     def alive(self) -> bool:
@@ -109,6 +110,7 @@ class Batcher:
 
     def _run(self, items: Sequence[Item]) -> list[Answer]:
         taken = time.perf_counter()
+        self.vote_seconds = 0.0
         metrics.batched([taken - item.queued for item in items])
         try:
             outcomes = self._outcomes(items)
@@ -119,7 +121,9 @@ class Batcher:
         if len(items) == 1:
             self._alone_seconds += (seconds - self._alone_seconds) / 4
         return [
-            outcome if isinstance(outcome, Exception) else Counted(outcome, taken - item.queued, seconds, len(items))
+            outcome
+            if isinstance(outcome, Exception)
+            else Counted(outcome, taken - item.queued, seconds, len(items), taken, self.vote_seconds)
             for item, outcome in zip(items, outcomes, strict=True)
         ]
 

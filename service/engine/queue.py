@@ -18,6 +18,8 @@ class Counted:
     queue_seconds: float
     inference_seconds: float
     batch_size: int
+    taken: float = 0.0  # when its batch began, by `perf_counter`
+    vote_seconds: float = 0.0  # of the inference's, those in which the batch's votes were counted
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from service.access import REFUSALS
 from service.app import create_app
 from service.errors import MEDIA_TYPE, Problem, all_errors
 from service.imaging import Seen, read
@@ -398,4 +399,5 @@ def test_the_openapi_document_shows_both_forms_and_every_error(client: httpx.Cli
         if status != "200"
         for name in entry["content"][MEDIA_TYPE]["examples"]
     }
-    assert shown == {row.name for row in all_errors()} - {"not-found", "method-not-allowed", "too-many-shapes"}
+    others = {"not-found", "method-not-allowed", "too-many-shapes", *(row.name for row in REFUSALS)}
+    assert shown == {row.name for row in all_errors()} - others

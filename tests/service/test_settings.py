@@ -5,6 +5,7 @@ import sys
 import pytest
 import torch
 
+from service.keys import read_keys
 from service.settings import Settings, SettingsError, cores, defaults, read_settings, unknown_variables, variables
 from tests.support import ROOT
 
@@ -57,6 +58,18 @@ def test_a_wrong_value_is_named_with_what_is_allowed(
         read_settings()
     assert value in str(error.value)
     assert allowed in str(error.value)
+
+
+def test_keys_are_shown_nowhere() -> None:
+    """Wrong keys are told by their place, also where another setting is wrong; the help has the default."""
+    secret = "lab-key-0123456789"
+    for keys, port in ((f"lab:{secret},{secret}", "0"), (f"lab:{secret}", "abc"), (secret, "abc")):
+        done = run(DIGITVOTE_API_KEYS=keys, DIGITVOTE_PORT=port)
+        assert done.returncode == 2
+        assert "DIGITVOTE_" in done.stderr
+        assert secret not in done.stdout + done.stderr
+    assert secret not in run("--help", DIGITVOTE_API_KEYS=f"lab:{secret}").stdout
+    assert "digest" not in repr(Settings(api_keys=read_keys(f"lab:{secret}")))
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="a process has no cores of its own here")

@@ -253,3 +253,19 @@ def test_the_command_imports_neither_torch_nor_what_serves() -> None:
     """It starts as fast as its own few packages are imported."""
     done = subprocess.run([sys.executable, "-c", _IMPORTED], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.strip() == "set()", done.stderr
+
+
+def test_a_key_is_sent_where_the_service_wants_one(artifacts: Path, folder: Path) -> None:
+    """By --key or the environment, and past its rate it waits; with a wrong one or none the status is 2."""
+    key = "lab-key-0123456789"
+    refused = {(): "A key is needed", ("--key", f"{key}x"): "not known", ("--key", "\u00e4"): "ASCII"}
+    with serving(artifacts, api_keys=f"lab:{key}", rate=2, burst=1, log_level="error") as running:
+        pictures = (f"{folder}/???.png", "--url", running.url)
+        assert run(*pictures, "--key", key).returncode == 0
+        assert run(f"{folder}/000.png", "--url", running.url, DIGITVOTE_KEY=key).returncode == 0
+        for wrong, words in refused.items():
+            done = run(*pictures, *wrong)
+            assert done.returncode == 2, done.stderr
+            assert words in done.stderr
+            assert key not in done.stderr
+            assert "Traceback" not in done.stderr
