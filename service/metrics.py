@@ -86,14 +86,14 @@ def request(scope: MutableMapping[str, Any], status: int, seconds: float, error:
         _child(REFUSALS, error).inc()
 
 
-def keyed(name: str) -> None:
-    """Count a request by its key's name."""
-    _child(KEY_REQUESTS, name).inc()
-
-
 def _route(path: str) -> str:
     """The route that a path would be served by."""
     return next((route for route, pattern in _routes.items() if pattern.fullmatch(path)), OTHER)
+
+
+def keyed(name: str) -> None:
+    """Count a request by its key's name."""
+    _child(KEY_REQUESTS, name).inc()
 
 
 def decoded(seconds: float) -> None:

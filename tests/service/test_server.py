@@ -175,7 +175,7 @@ def test_a_service_without_models_says_what_to_do(tmp_path: Path) -> None:
         assert "digitvote is failed at" in "".join(server.output)
         health = httpx.get(f"{server.url}/health")
         assert health.status_code == 503
-        assert "train one, or set DIGITVOTE_ARTIFACTS" in health.json()["models"][0]["reason"]
+        assert "train a model, or set DIGITVOTE_ARTIFACTS" in health.json()["models"][0]["reason"]
 
 
 def test_whatever_pillow_warns_of_stays_out_of_the_log(artifacts: Path) -> None:
