@@ -16,7 +16,7 @@ _BAD: dict[str, Callable[[Path], object]] = {
     "no manifest": lambda version: (version / store.MANIFEST_FILE).unlink(),
     "a manifest cut short": lambda version: _cut(version / store.MANIFEST_FILE),
     "no golden digits": lambda version: (version / store.GOLDEN_FILE).unlink(),
-    "nothing in it": lambda version: [path.unlink() for path in version.iterdir() if path.is_file()],
+    "nothing in it": lambda version: _empty(version),
 }
 
 
@@ -65,6 +65,12 @@ class Rollouts:
 
     def __str__(self) -> str:
         return f"{self.good} good and {self.corrupt} corrupt versions published"
+
+
+def _empty(version: Path) -> None:
+    for path in version.iterdir():
+        if path.is_file():
+            path.unlink()
 
 
 def _cut(path: Path) -> None:

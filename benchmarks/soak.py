@@ -52,6 +52,8 @@ def kill_one(process: int, reports: Reports, chance: random.Random) -> None:
     """Kill a worker, once it is known whose requests end with it."""
     victim = chance.choice(workers(process))
     os.kill(victim, signal.SIGSTOP)
+    while Path(f"/proc/{victim}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+        time.sleep(0.001)  # until it has stopped, it may take another connection
     reports.bury(peers(victim))
     os.kill(victim, signal.SIGKILL)
 

@@ -20,8 +20,8 @@ def odd() -> Iterator[tuple[str, bytes]]:
     for name, page_of in pages().items():
         yield f"a page of {name}", encoded(Image.fromarray(page_of))
     for width, height in [(1, 1), (1, 5000), (5000, 1), (2, 2), (3, 20_000), (20_000, 3)]:
-        page = np.random.default_rng(width).integers(0, 2, (height, width), dtype=np.uint8) * np.uint8(255)
-        yield f"{width} x {height} of noise", encoded(Image.fromarray(page))
+        dots = np.random.default_rng(width).integers(0, 2, (height, width), dtype=np.uint8) * np.uint8(255)
+        yield f"{width} x {height} of noise", encoded(Image.fromarray(dots))
 
 
 def pages() -> dict[str, NDArray[np.uint8]]:

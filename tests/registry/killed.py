@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -52,10 +53,10 @@ class _Steps:
             self.step()
         return self.trace
 
-    def opened(self, path: Path, mode: str = "r", **options: Any) -> io.IOBase:
+    def opened(self, path: Path, mode: str = "r", **options: Any) -> Any:
         """For Path.open: what is written is written in quarters, with a step before each."""
         if mode != "wb":
-            return open(path, mode, **options)  # type: ignore[no-any-return] # noqa: PTH123
+            return open(path, mode, **options)  # noqa: PTH123
         steps = self
 
         class Torn(io.FileIO):
@@ -128,7 +129,7 @@ def main() -> None:
     root = Path(sys.argv[1])
     publishing.publish(root, draft("mlp"), FILES)
     pipes = [os.pipe() for _ in range(_READERS)]
-    readers = [forked(lambda end=end: read(root, end)) for _, end in pipes]
+    readers = [forked(partial(read, root, end)) for _, end in pipes]
     kills = left = 0
     while killed(root, kills + 1):
         kills += 1
