@@ -90,6 +90,8 @@ async def test_a_picture_alone_runs_on_the_event_loop_where_that_is_quick(monkey
     async with running(named) as batcher:
         await batcher.put(picture(0))
         await asyncio.gather(batcher.put(picture(0)), batcher.put(picture(0)))
+        while batcher._at_work:  # noqa: ASYNC110 - the thread has yet to see that nothing waits
+            await asyncio.sleep(0.001)
         pause = 0.5
         await batcher.put(picture(0))
         await batcher.put(picture(0))
