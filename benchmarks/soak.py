@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,8 +42,11 @@ def descriptors(process: int) -> int:
 
 def peers(process: int) -> set[int]:
     """The ports of the clients whose connections a process has."""
-    links = [str(path.readlink()) for path in Path(f"/proc/{process}/fd").iterdir()]
-    inodes = {link[len("socket:[") : -1] for link in links if link.startswith("socket:[")}
+    inodes: set[str] = set()
+    for path in Path(f"/proc/{process}/fd").iterdir():
+        with suppress(FileNotFoundError):  # of a process that is looked at as it goes on
+            link = str(path.readlink())
+            inodes |= {link[len("socket:[") : -1]} if link.startswith("socket:[") else set()
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return {int(row[2].rpartition(":")[2], 16) for row in rows if row[9] in inodes}
 
