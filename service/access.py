@@ -153,6 +153,8 @@ def _network(client: tuple[str, int] | None) -> str:
     if ":" not in address:
         return address
     try:
-        return str(ipaddress.ip_network(f"{address.partition('%')[0]}/64", strict=False))
+        found = ipaddress.IPv6Address(address.partition("%")[0])
     except ValueError:  # as a proxy wrote it
         return address
+    # As a proxy writes an IPv4 address that listens for both: all of them would lie in one network.
+    return str(found.ipv4_mapped or ipaddress.IPv6Network((found, 64), strict=False))

@@ -173,14 +173,16 @@ async def test_only_a_trusted_proxy_is_believed_whom_it_asks_for(
 
 @pytest.mark.anyio
 async def test_all_addresses_of_one_network_of_ipv6_share_a_bucket() -> None:
-    """Whoever has a /64 has all of its addresses; another /64 is another sender."""
+    """Whoever has a /64 has all of its addresses; another /64 is another sender, and so is each of IPv4 written so."""
     app = create_app(Settings(rate=0.01, burst=1))
     found = []
-    for address in ("2001:db8::1", "2001:db8::2", "2001:db8:0:1::1", "fe80::1%eth0", "no address: at all"):
+    networks = ("2001:db8::1", "2001:db8::2", "2001:db8:0:1::1", "fe80::1%eth0", "no address: at all")
+    mapped = ("::ffff:192.0.2.1", "::ffff:192.0.2.2", "192.0.2.2")
+    for address in (*networks, *mapped):
         transport = httpx.ASGITransport(app, client=(address, 1))
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             found.append((await client.post("/predict", files=FILES)).status_code)
-    assert found == [503, 429, 503, 503, 503]
+    assert found == [503, 429, 503, 503, 503, 503, 503, 429]
 
 
 def test_the_openapi_document_tells_what_is_asked(closed: httpx.Client) -> None:
