@@ -10,6 +10,7 @@ import pytest
 from service.access import REFUSALS
 from service.app import create_app
 from service.errors import MEDIA_TYPE
+from service.guard import PROBES
 from service.html import words
 from service.keys import read_keys
 from service.server import Server
@@ -92,7 +93,7 @@ def test_a_browser_without_scripts_is_told_on_a_page(closed: httpx.Client) -> No
 @pytest.mark.parametrize("host", ["127.0.0.1:8000", "A.EXAMPLE.ORG", "a.b.example.org:443", "[::1]:8000", "localhost"])
 def test_a_host_of_the_list_is_served(closed: httpx.Client, host: str) -> None:
     """By name, in any case, with any port, and below a name with an asterisk."""
-    assert closed.get("/health", headers={"Host": host}).status_code == 200
+    assert closed.get("/models", headers={"Host": host}).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -101,8 +102,14 @@ def test_a_host_of_the_list_is_served(closed: httpx.Client, host: str) -> None:
 )
 def test_another_host_is_refused(closed: httpx.Client, host: str) -> None:
     """421, whatever is asked for, also where a known name is a part of it."""
-    answer = closed.get("/health", headers={"Host": host})
+    answer = closed.get("/models", headers={"Host": host})
     assert (answer.status_code, name(answer)) == (421, "wrong-host")
+
+
+@pytest.mark.parametrize("path", PROBES)
+def test_probes_ask_by_any_address(closed: httpx.Client, path: str) -> None:
+    """A pod's address is nobody's to name before it has one."""
+    assert closed.get(path, headers={"Host": "10.1.2.3:8000"}).status_code == 200
 
 
 def test_by_default_nobody_is_asked(artifacts: Path) -> None:
@@ -186,13 +193,17 @@ async def test_all_addresses_of_one_network_of_ipv6_share_a_bucket() -> None:
 
 
 def test_the_openapi_document_tells_what_is_asked(closed: httpx.Client) -> None:
-    """Of each upload that it needs a key and how it may be refused, of what is open that it may be the wrong host."""
+    """Of each upload that it needs a key and how it may be refused, of all but probes that it may be the wrong host."""
     document: dict[str, Any] = closed.get("/openapi.json").json()
-    predict, health = document["paths"]["/predict"]["post"], document["paths"]["/health"]["get"]
+    paths = document["paths"]
+    predict, models, health = paths["/predict"]["post"], paths["/models"]["get"], paths["/health"]["get"]
     assert predict["security"] == [{"bearer": []}, {"header": []}]
     assert {"401", "403", "421"} <= set(predict["responses"])
-    assert "security" not in health
-    assert "401" not in health["responses"]
+    assert "421" in models["responses"]
+    for each in (models, health):
+        assert "security" not in each
+        assert "401" not in each["responses"]
+    assert "421" not in health["responses"]
     assert document["components"]["securitySchemes"]["header"] == {
         "type": "apiKey",
         "in": "header",
