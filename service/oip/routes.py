@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import orjson
 from fastapi import APIRouter
 from pydantic import BaseModel
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -202,6 +203,7 @@ async def _read(request: Request, kind: type[T]) -> T:
 
 
 async def _control(request: Request, act: Callable[[str], Awaitable[None]]) -> Response:
+    _from_no_other_site(request.headers)
     ensemble, name = _ensemble(request), request.path_params["model"]
     if not ensemble.loaded.is_set():
         raise NotReady
@@ -213,3 +215,12 @@ async def _control(request: Request, act: Callable[[str], Awaitable[None]]) -> R
     except RolloutError as error:
         raise BadRequest(f"{error}.") from error
     return _json({})
+
+
+def _from_no_other_site(headers: Headers) -> None:
+    """Refuse what a page of another site has a browser send, which may reach where that site itself does not."""
+    origin = headers.get("origin")
+    if origin is None or headers.get("sec-fetch-site") == "same-origin":
+        return
+    if origin.partition("://")[2] != headers.get("host"):
+        raise BadRequest(f"Pages of other sites, as {origin[:100]!r}, load and unload no models. Send no Origin.")

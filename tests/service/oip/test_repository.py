@@ -95,6 +95,27 @@ def test_what_cannot_be_loaded_is_told(server: triton.InferenceServerClient) -> 
     assert raised.value.status() == "400"
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": "https://evil.example"}, 400),
+        ({"Origin": "null", "Sec-Fetch-Site": "cross-site"}, 400),
+        ({"Origin": "https://a.example", "Sec-Fetch-Site": "same-origin"}, 200),  # its own, behind a proxy
+        ({"Origin": "http://digits.example", "Host": "digits.example"}, 200),
+    ],
+)
+def test_pages_of_other_sites_load_and_unload_nothing(root: Path, headers: dict[str, str], status: int) -> None:
+    """A browser that shows one may reach the service where its site cannot; the service's own pages may."""
+    with hosting(create_app(Settings(artifacts=root))) as client:
+        wait_until_loaded(client)
+        for act in ("unload", "load"):
+            answer = client.post(f"/v2/repository/models/cnn/{act}", headers=headers)
+            assert answer.status_code == status
+            assert ("Send no Origin" in answer.text) == (status == 400)
+            cnn = client.get("/health").json()["models"][1]
+            assert cnn["loaded"] == (act == "load" or status == 400)
+
+
 def test_a_version_that_is_named_answers_beside_a_canary(root: Path, pictures: Floats) -> None:
     """Though another one takes half of the batches: each picture is judged by the version that was asked for."""
     publish_model(root, "cnn", Linear(7))
