@@ -29,6 +29,7 @@ from service.upload import whole
 T = TypeVar("T", bound=BaseModel)
 
 _EXTENSIONS = ("binary_tensor_data", "classification", "model_configuration", "model_repository", "statistics")
+_VALUES = 1000  # in the JSON of what is no inference
 _LARGE = 256 * 2**10  # bytes of a body that takes long enough to read that others should not wait for it
 
 router = APIRouter(tags=["open inference protocol"], route_class=Direct)
@@ -199,7 +200,8 @@ async def _read(request: Request, kind: type[T]) -> T:
     """The JSON that a request may bring."""
     settings = _ensemble(request).settings
     sent = await whole(request, settings.body_seconds)
-    return read(kind, unpack(sent, request.headers.get("content-encoding", ""), settings.max_bytes) or b"{}")
+    text = unpack(sent, request.headers.get("content-encoding", ""), settings.max_bytes)
+    return read(kind, text or b"{}", _VALUES)
 
 
 async def _control(request: Request, act: Callable[[str], Awaitable[None]]) -> Response:
