@@ -209,7 +209,7 @@ async def _control(request: Request, act: Callable[[str], Awaitable[None]]) -> R
     if name not in names:
         raise NotFound(f"There is no model {name[:64]!r} to load or unload. Those that there are: {', '.join(names)}.")
     try:
-        await act(name)
+        await asyncio.shield(act(name))  # to its end, also where nobody waits for it any more
     except RolloutError as error:
         raise BadRequest(f"{error}.") from error
     return _json({})

@@ -1,5 +1,6 @@
 """Models loaded and unloaded by Triton's own client."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,6 +84,20 @@ def test_a_model_is_unloaded_and_loaded_again(server: triton.InferenceServerClie
     assert "must" in error.message()
     server.load_model("cnn")
     assert server.infer("digitvote", [tensor(pictures)]).as_numpy("VERSIONS")[0].tolist() == [1, 1, 1]
+
+
+def test_a_model_is_loaded_though_nobody_waits_for_it(root: Path) -> None:
+    """A deadline that is shorter than loading ends the request, not the rollout."""
+    with hosting(create_app(Settings(artifacts=root, poll_seconds=0))) as client:
+        wait_until_loaded(client)
+        publish_model(root, "cnn", Linear(7))
+        answer = client.post("/v2/repository/models/cnn/load", headers={"X-Request-Timeout-Ms": "1"})
+        assert answer.status_code == 504
+        for _ in range(600):
+            if (cnn := client.get("/health").json()["models"][1])["version"] == 2:
+                break
+            time.sleep(0.02)
+        assert (cnn["version"], cnn["tried"]) == (2, [])
 
 
 def test_what_cannot_be_loaded_is_told(server: triton.InferenceServerClient) -> None:
