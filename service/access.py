@@ -110,13 +110,13 @@ class Hosts:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, or refuse it."""
-        if scope["type"] != "http" or scope["path"] in PROBES or self._meant(Headers(scope=scope).get("host", "")):
+        if scope["type"] != "http" or scope["path"] in PROBES or self._meant(Headers(scope=scope).getlist("host")):
             await self.app(scope, receive, send)
         else:
             await refuse(WrongHost(), scope, receive, send)
 
-    def _meant(self, host: str) -> bool:
-        found = _HOST.fullmatch(host.lower())
+    def _meant(self, told: Sequence[str]) -> bool:
+        found = _HOST.fullmatch(told[0].lower()) if len(told) == 1 else None  # of two a proxy may have taken the other
         return found is not None and (found[1] in self._names or found[1].endswith(self._ends))
 
 

@@ -1,6 +1,7 @@
 """Who may ask, over HTTP, with small models."""
 
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,17 @@ def test_another_host_is_refused(closed: httpx.Client, host: str) -> None:
     """421, whatever is asked for, also where a known name is a part of it."""
     answer = closed.get("/models", headers={"Host": host})
     assert (answer.status_code, name(answer)) == (421, "wrong-host")
+
+
+def test_two_hosts_are_none(closed: httpx.Client) -> None:
+    """Though both are of the list: whoever stands between may have gone by the other."""
+    connection = HTTPConnection(closed.base_url.host, closed.base_url.port or 0)  # httpx would not send them
+    connection.putrequest("GET", "/models", skip_host=True)
+    for host in ("a.example.org", "b.example.org"):
+        connection.putheader("Host", host)
+    connection.endheaders()
+    assert connection.getresponse().status == 421
+    connection.close()
 
 
 @pytest.mark.parametrize("path", PROBES)
