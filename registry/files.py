@@ -1,5 +1,6 @@
 """Files of a version, read as what they must be: regular files that lie within its folder, links never followed."""
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ def open_file(path: Path) -> BinaryIO:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        why = "is a link, which may lead out of the folder" if path.is_symlink() else error.strerror
+        why = "is a link, which may lead out of the folder" if error.errno == errno.ELOOP else error.strerror
         raise ArtifactError(f"{path}: {why}") from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)

@@ -13,7 +13,7 @@ CONFIG_FILE = "config.pbtxt"
 LABELS_FILE = "labels.txt"
 STAGING = ".staging-"  # how the name of what is being written begins
 
-Stamp = tuple[tuple[str, int, int, int], ...]  # of each file: path, inode, bytes, nanoseconds
+Stamp = tuple[tuple[str, int, int, int], ...]  # of each file: path, inode, bytes, nanoseconds of its last change
 
 
 def models(root: Path) -> list[str]:
@@ -49,17 +49,20 @@ def version_path(root: Path, model: str, version: int) -> Path:
 def stamp(root: Path, model: str, version: int) -> Stamp | None:
     """What is another once any file of a version is; None while it has no manifest, as one that is being copied."""
     folder = version_path(root, model, version)
-    if not (folder / MANIFEST_FILE).is_file():
-        return None
     try:
+        if not (folder / MANIFEST_FILE).is_file():
+            return None
         return tuple(sorted(_line(folder, path) for path in folder.rglob("*") if not path.is_dir()))
     except FileNotFoundError:  # being removed
         return None
+    except PermissionError:  # whoever opens it is told so
+        return (_line(folder.parent, folder),)
 
 
 def _line(folder: Path, path: Path) -> tuple[str, int, int, int]:
     found = path.lstat()
-    return path.relative_to(folder).as_posix(), found.st_ino, found.st_size, found.st_mtime_ns
+    # Not mtime, which stays where rights are mended, or where a copy keeps it.
+    return path.relative_to(folder).as_posix(), found.st_ino, found.st_size, found.st_ctime_ns
 
 
 def manifest(root: Path, model: str, version: int) -> Manifest:

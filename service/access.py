@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI
@@ -11,7 +11,8 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import metrics
-from service.errors import NoKey, ServiceError, TooOften, WrongHost, WrongKey, problem, responses
+from service.errors import NoKey, ServiceError, TooOften, WrongHost, WrongKey, responses
+from service.guard import PROBES, refuse
 from service.keys import Key, name_of, sent_key
 from service.rate import Buckets, Grant
 from service.settings import Settings
@@ -61,7 +62,7 @@ class Access:
             return
         sender = self._sender(scope)
         if isinstance(sender, ServiceError):
-            await _refuse(sender, scope, receive, send, _CHALLENGE if isinstance(sender, NoKey) else {})
+            await refuse(sender, scope, receive, send, _CHALLENGE if isinstance(sender, NoKey) else {})
             return
         if self.buckets is None:
             await self.app(scope, receive, send)
@@ -70,7 +71,7 @@ class Access:
         told = _told(self.buckets, grant)
         if not grant.allowed:
             after = {"Retry-After": str(max(1, grant.next_seconds))}
-            await _refuse(TooOften(), scope, receive, send, {**told, **after})
+            await refuse(TooOften(), scope, receive, send, {**told, **after})
             return
         raw = [(name.lower().encode(), value.encode()) for name, value in told.items()]
 
@@ -97,32 +98,35 @@ class Access:
 
 
 class Hosts:
-    """Refuses requests for another host than these or localhost; `*.example.org` is any below example.org."""
+    """Refuses requests for another host than these or localhost; `*.example.org` is any below example.org.
+
+    Probes pass: orchestrators and Prometheus ask by an address that nobody knows before.
+    """
 
     def __init__(self, app: ASGIApp, hosts: Sequence[str]) -> None:
         self.app = app
-        self._names = {"localhost", *(host for host in hosts if not host.startswith("*"))}  # by which probes ask
+        self._names = {"localhost", *(host for host in hosts if not host.startswith("*"))}
         self._ends = tuple(host[1:] for host in hosts if host.startswith("*"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, or refuse it."""
-        if scope["type"] == "http" and not self._meant(Headers(scope=scope).get("host", "")):
-            await _refuse(WrongHost(), scope, receive, send)
-            return
-        await self.app(scope, receive, send)
+        if scope["type"] != "http" or scope["path"] in PROBES or self._meant(Headers(scope=scope).getlist("host")):
+            await self.app(scope, receive, send)
+        else:
+            await refuse(WrongHost(), scope, receive, send)
 
-    def _meant(self, host: str) -> bool:
-        found = _HOST.fullmatch(host.lower())
+    def _meant(self, told: Sequence[str]) -> bool:
+        found = _HOST.fullmatch(told[0].lower()) if len(told) == 1 else None  # of two a proxy may have taken the other
         return found is not None and (found[1] in self._names or found[1].endswith(self._ends))
 
 
 def described(document: dict[str, Any], settings: Settings) -> dict[str, Any]:
     """Add to an OpenAPI document what these settings ask of each request, and how it may be refused."""
-    everywhere = (WrongHost,) if "*" not in settings.hosts else ()
+    named = (WrongHost,) if "*" not in settings.hosts else ()
     closed = [*((NoKey, WrongKey) if settings.api_keys else ()), *((TooOften,) if settings.rate else ())]
-    for operations in document["paths"].values():
+    for path, operations in document["paths"].items():
         for method, operation in operations.items():
-            errors = [*everywhere, *(() if method.upper() in OPEN else closed)]
+            errors = [*(() if path in PROBES else named), *(() if method.upper() in OPEN else closed)]
             operation["responses"] |= {str(status): entry for status, entry in responses(*errors).items()}
             if settings.api_keys and method.upper() not in OPEN:
                 operation["security"] = [{name: []} for name in _SCHEMES]
@@ -130,13 +134,6 @@ def described(document: dict[str, Any], settings: Settings) -> dict[str, Any]:
         header = {**_SCHEMES["header"], "name": "X-API-Key"}
         document["components"]["securitySchemes"] = {**_SCHEMES, "header": header}
     return document
-
-
-async def _refuse(
-    error: ServiceError, scope: Scope, receive: Receive, send: Send, headers: Mapping[str, str] | None = None
-) -> None:
-    scope["state"]["log"]["error"] = error.name
-    await problem(error, scope["state"]["request_id"], headers)(scope, receive, send)
 
 
 def _told(buckets: Buckets, grant: Grant) -> dict[str, str]:
@@ -153,6 +150,8 @@ def _network(client: tuple[str, int] | None) -> str:
     if ":" not in address:
         return address
     try:
-        return str(ipaddress.ip_network(f"{address.partition('%')[0]}/64", strict=False))
+        found = ipaddress.IPv6Address(address.partition("%")[0])
     except ValueError:  # as a proxy wrote it
         return address
+    # As a proxy writes an IPv4 address that listens for both: all of them would lie in one network.
+    return str(found.ipv4_mapped or ipaddress.IPv6Network((found, 64), strict=False))

@@ -12,7 +12,12 @@ from pydantic import (
     model_validator,
 )
 
+from registry.errors import ArtifactError
+from registry.files import read_file
+
 T = TypeVar("T")
+
+_LARGEST = 2**22  # bytes of figures; the release's have 22,000
 
 
 def _or_none(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
@@ -111,6 +116,6 @@ class Figures(BaseModel):
 def read_figures(path: Path) -> Figures:
     """The figures of a report; none where it has none that can be read: the manifest alone is shown then."""
     try:
-        return Figures.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError):
+        return Figures.model_validate_json(read_file(path, _LARGEST))
+    except (ArtifactError, ValidationError):
         return Figures()

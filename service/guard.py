@@ -20,7 +20,7 @@ from service.upload import counted, too_large
 log = structlog.get_logger("service")
 
 _RETRY = "Try again after the seconds that Retry-After says."
-_PROBES = ("/health", "/health/live", "/health/ready", "/metrics", "/v2/health/live", "/v2/health/ready")
+PROBES = ("/health", "/health/live", "/health/ready", "/metrics", "/v2/health/live", "/v2/health/ready")
 _ID_HEADER = request_id.HEADER.lower().encode()
 
 
@@ -69,7 +69,7 @@ class RequestLog:
         finally:
             seconds = time.perf_counter() - started
             metrics.request(scope, status, seconds, facts.get("error"))
-            probe = scope["path"] in _PROBES and status == HTTPStatus.OK
+            probe = scope["path"] in PROBES and status == HTTPStatus.OK
             log.log(
                 # A probe that is content every few seconds is not news.
                 logging.DEBUG if probe else logging.INFO,
@@ -123,7 +123,7 @@ class Limits:
             seconds = deadline.seconds(scope["headers"], self.deadline_ms)
             _admit(limit, Headers(scope=scope))
         except ServiceError as refusal:
-            await _refuse(refusal, scope, receive, send)
+            await refuse(refusal, scope, receive, send)
             return
         limit.in_flight += 1
         metrics.IN_FLIGHT.inc()
@@ -161,7 +161,7 @@ class Limits:
         except TimeoutError:
             if not clock.expired():
                 raise
-            await _refuse(TooLate(), scope, receive, send)
+            await refuse(TooLate(), scope, receive, send)
 
 
 def _admit(limit: Limit, headers: Headers) -> None:
@@ -175,6 +175,9 @@ def _admit(limit: Limit, headers: Headers) -> None:
         raise Busy(f"One request more would wait {wait * 1e3:.0f} ms. {_RETRY}")
 
 
-async def _refuse(error: ServiceError, scope: Scope, receive: Receive, send: Send) -> None:
+async def refuse(
+    error: ServiceError, scope: Scope, receive: Receive, send: Send, headers: Mapping[str, str] | None = None
+) -> None:
+    """Answer by an error, in place of the application, and have the request's line tell which."""
     scope["state"]["log"]["error"] = error.name
-    await problem(error, scope["state"]["request_id"])(scope, receive, send)
+    await problem(error, scope["state"]["request_id"], headers)(scope, receive, send)

@@ -22,7 +22,7 @@ def configure(form: Literal["auto", "json", "console"], level: str) -> None:
     )
     renderer: list[structlog.typing.Processor] = (
         # Its own traceback would show the values of variables, among them pictures and headers.
-        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        [_visible, structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if console
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
@@ -41,3 +41,12 @@ def configure(form: Literal["auto", "json", "console"], level: str) -> None:
     # At its debug level it writes out what a picture's metadata hold.
     logging.getLogger("PIL").setLevel(logging.INFO)
     logging.captureWarnings(True)
+
+
+def _visible(_logger: object, _method: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """A line whose texts have no control characters: a path that a sender chose would drive the terminal by them."""
+    return {name: _written(value) if isinstance(value, str) else value for name, value in line.items()}
+
+
+def _written(text: str) -> str:
+    return "".join(each if each.isprintable() or each in "\n\t" else repr(each)[1:-1] for each in text)

@@ -6,7 +6,8 @@ from typing import ClassVar
 
 import httptools
 import structlog
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from service import metrics, request_id
 from service.errors import BadRequest, HeadTooLarge, ServiceError, SlowHead, problem
@@ -38,6 +39,7 @@ class Protocol(HttpToolsProtocol):
         self._left = 0  # bytes of a body that nobody wants any more
         self._wrong: ServiceError | None = None
         self._refused = False
+        self._running: RequestResponseCycle | None = None  # not the last that came, where several came at once
         self._reading: asyncio.TimerHandle | None = None
         self._writing: asyncio.TimerHandle | None = None
         self._end_after(self.head_seconds, self._head_is_slow)
@@ -110,11 +112,15 @@ class Protocol(HttpToolsProtocol):
         self._go_on()
         if self._writing is not None:
             self._writing.cancel()
-        if self.cycle is not None and not self.cycle.response_complete:
-            state = self.cycle.scope["state"]
+        if self._running is not None and not self._running.response_complete:
+            state = self._running.scope["state"]
             state["gone"] = True
             if task := state.get("task"):
                 task.cancel()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no request; `msg` says why."""

@@ -55,12 +55,14 @@ def split(body: bytes, header: str | None) -> tuple[bytes, memoryview]:
     return body[: int(header)], memoryview(body)[int(header) :]
 
 
-def read(kind: type[T], text: bytes) -> T:
-    """What a request's JSON holds.
+def read(kind: type[T], text: bytes, most: int) -> T:
+    """What a request's JSON holds, which may be `most` values: each is made before any is looked at.
 
     Raises:
-        BadRequest: if it is no JSON, or does not hold what it must; the message names the field.
+        BadRequest: if it is no JSON, holds more, or does not hold what it must; the message names the field.
     """
+    if sum(map(text.count, (b",", b"[", b"{"))) > most:
+        raise BadRequest(f"The request's JSON holds more than {most:,} values. Send fewer pictures at once.")
     try:
         return kind.model_validate(orjson.loads(text))
     except orjson.JSONDecodeError as error:

@@ -11,6 +11,8 @@ from service.oip.body import read, split, unpack
 from service.oip.models import IMAGE, Port
 from service.oip.schemas import InferRequest
 
+_VALUES = 1000  # in JSON of a picture, whose pixels are 784 and their lists 30, and of all that is beside the pictures
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -38,7 +40,7 @@ class Reader:
             UnknownEncoding, BodyTooLarge: as `unpack` does.
         """
         text, rest = split(unpack(body, encoding, self.max_bytes), header)
-        asked = read(InferRequest, text)
+        asked = read(InferRequest, text, _VALUES * (1 + self.max_pictures))
         names = [port.name for port in self.inputs]
         if len(asked.inputs) > 1 or asked.inputs[0].name not in names:
             told = ", ".join(each.name[:64] for each in asked.inputs)

@@ -8,9 +8,11 @@ from typing import Any, TypeVar
 import orjson
 from fastapi import APIRouter
 from pydantic import BaseModel
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 
+from service.dependencies import get_ensemble, get_lane
 from service.ensemble import Ensemble
 from service.errors import BadRequest, NoQuorum, NotFound, NotReady
 from service.metrics import inferring
@@ -28,6 +30,7 @@ from service.upload import whole
 T = TypeVar("T", bound=BaseModel)
 
 _EXTENSIONS = ("binary_tensor_data", "classification", "model_configuration", "model_repository", "statistics")
+_VALUES = 1000  # in the JSON of what is no inference
 _LARGE = 256 * 2**10  # bytes of a body that takes long enough to read that others should not wait for it
 
 router = APIRouter(tags=["open inference protocol"], route_class=Direct)
@@ -37,13 +40,8 @@ def _json(content: object) -> Response:
     return Response(orjson.dumps(content), media_type="application/json")
 
 
-def _ensemble(request: Request) -> Ensemble:
-    ensemble: Ensemble = request.app.state.ensemble
-    return ensemble
-
-
 def _model(request: Request) -> models.Listed:
-    return models.find(_ensemble(request), request.path_params["model"], request.path_params.get("version"))
+    return models.find(get_ensemble(request), request.path_params["model"], request.path_params.get("version"))
 
 
 @router.get("/v2", summary="What the server is", **answers(schemas.ServerMetadata))
@@ -55,7 +53,7 @@ async def server(_request: Request) -> Response:
 @router.get("/v2/health/live", summary="Whether this process can go on", **answers(schemas.Live, NotReady))
 async def live(request: Request) -> Response:
     """200 while nothing has failed that only a new process would mend: missing models are not that."""
-    ensemble = _ensemble(request)
+    ensemble = get_ensemble(request)
     _check(ensemble, good=ensemble.alive)
     return _json({"live": True})
 
@@ -63,7 +61,7 @@ async def live(request: Request) -> Response:
 @router.get("/v2/health/ready", summary="Whether requests should be sent here", **answers(schemas.Ready, NotReady))
 async def ready(request: Request) -> Response:
     """200 where enough models vote, 503 with the reason where not."""
-    ensemble = _ensemble(request)
+    ensemble = get_ensemble(request)
     _check(ensemble, good=ensemble.able)
     return _json({"ready": True})
 
@@ -77,14 +75,14 @@ def _check(ensemble: Ensemble, *, good: bool) -> None:
 @router.get("/v2/models/stats", summary="What all models did", **answers(schemas.Statistics))
 async def all_stats(request: Request) -> Response:
     """The statistics of each model that answers."""
-    answering = [model for model in models.listed(_ensemble(request)) if model.reason is None]
+    answering = [model for model in models.listed(get_ensemble(request)) if model.reason is None]
     return _json(await asyncio.to_thread(statistics, answering))
 
 
 @of_a_model(router, "GET", "", summary="A model's tensors", **answers(schemas.ModelMetadata, NotFound, NotReady))
 async def metadata(request: Request) -> Response:
     """Its versions, what it takes and what it gives."""
-    return _json(models.metadata(_model(request), _ensemble(request)))
+    return _json(models.metadata(_model(request), get_ensemble(request)))
 
 
 @of_a_model(
@@ -100,7 +98,7 @@ async def model_ready(request: Request) -> Response:
 )
 async def config(request: Request) -> Response:
     """Triton's ModelConfig of it, as JSON."""
-    return _json(models.config(_model(request), _ensemble(request)))
+    return _json(models.config(_model(request), get_ensemble(request)))
 
 
 @of_a_model(router, "GET", "/stats", summary="What a model did", **answers(schemas.Statistics, NotFound, NotReady))
@@ -124,12 +122,12 @@ async def infer(request: Request) -> Response:
     Many requests share a batch. Tensors may follow the JSON (binary tensor data), bodies may be gzip or deflate, both
     ways.
     """
-    ensemble = _ensemble(request)
+    ensemble = get_ensemble(request)
     ensemble.check()
     model = _model(request)
     with inferring(model.name):
         asked = await _asked(request, ensemble, model)
-        inference = Inference(ensemble, request.app.state.lane, model, request.path_params.get("version"))
+        inference = Inference(ensemble, get_lane(request), model, request.path_params.get("version"))
         sent = asked.sent
         rows = await (inference.of_files(sent) if isinstance(sent, list) else inference.of_pictures(sent))
         if model.whole:
@@ -165,7 +163,7 @@ async def _asked(request: Request, ensemble: Ensemble, model: models.Listed) -> 
 async def index(request: Request) -> Response:
     """Each model's version and state, and why it does not answer if it does not."""
     asked = await _read(request, schemas.IndexRequest)
-    return _json(models.index(_ensemble(request), ready=asked.ready))
+    return _json(models.index(get_ensemble(request), ready=asked.ready))
 
 
 @router.post(
@@ -179,7 +177,7 @@ async def load(request: Request) -> Response:
     asked = await _read(request, schemas.LoadRequest)
     if asked.parameters:
         raise BadRequest(f"{', '.join(asked.parameters)}: what is published is loaded as it is. Send no parameters.")
-    return await _control(request, _ensemble(request).rollout.load)
+    return await _control(request, get_ensemble(request).rollout.load)
 
 
 @router.post(
@@ -191,25 +189,36 @@ async def load(request: Request) -> Response:
 async def unload(request: Request) -> Response:
     """The others vote without it until it is loaded again; 400 where too few would be left."""
     await _read(request, schemas.UnloadRequest)
-    return await _control(request, _ensemble(request).rollout.unload)
+    return await _control(request, get_ensemble(request).rollout.unload)
 
 
 async def _read(request: Request, kind: type[T]) -> T:
     """The JSON that a request may bring."""
-    settings = _ensemble(request).settings
+    settings = get_ensemble(request).settings
     sent = await whole(request, settings.body_seconds)
-    return read(kind, unpack(sent, request.headers.get("content-encoding", ""), settings.max_bytes) or b"{}")
+    text = unpack(sent, request.headers.get("content-encoding", ""), settings.max_bytes)
+    return read(kind, text or b"{}", _VALUES)
 
 
 async def _control(request: Request, act: Callable[[str], Awaitable[None]]) -> Response:
-    ensemble, name = _ensemble(request), request.path_params["model"]
+    _from_no_other_site(request.headers)
+    ensemble, name = get_ensemble(request), request.path_params["model"]
     if not ensemble.loaded.is_set():
         raise NotReady
     names = list(ensemble.rollout.places)
     if name not in names:
         raise NotFound(f"There is no model {name[:64]!r} to load or unload. Those that there are: {', '.join(names)}.")
     try:
-        await act(name)
+        await asyncio.shield(act(name))  # to its end, also where nobody waits for it any more
     except RolloutError as error:
         raise BadRequest(f"{error}.") from error
     return _json({})
+
+
+def _from_no_other_site(headers: Headers) -> None:
+    """Refuse what a page of another site has a browser send, which may reach where that site itself does not."""
+    origin = headers.get("origin")
+    if origin is None or headers.get("sec-fetch-site") == "same-origin":
+        return
+    if origin.partition("://")[2] != headers.get("host"):
+        raise BadRequest(f"Pages of other sites, as {origin[:100]!r}, load and unload no models. Send no Origin.")

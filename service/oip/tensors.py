@@ -65,9 +65,10 @@ def files(sent: InferInput, raw: memoryview | None, most: int) -> list[bytes]:
     """
     column = sent.shape[1:] == [1]  # so a client writes it that thinks in rows and columns
     count = _count(sent, "BYTES", (1,) if column else (), most)
-    found = _texts(sent) if raw is None else _strings(sent.name, raw)
+    found = _texts(sent) if raw is None else _strings(sent.name, raw, count)
     if len(found) != count:
-        raise BadRequest(f"{sent.name} of the shape {sent.shape} has {count} elements, not {len(found)}.")
+        told = "more" if len(found) > count else len(found)
+        raise BadRequest(f"{sent.name} of the shape {sent.shape} has {count} elements, not {told}.")
     return found
 
 
@@ -118,9 +119,9 @@ def _texts(sent: InferInput) -> list[bytes]:
     return found
 
 
-def _strings(name: str, raw: memoryview) -> list[bytes]:
-    found = []
-    while len(raw):
+def _strings(name: str, raw: memoryview, count: int) -> list[bytes]:
+    found: list[bytes] = []
+    while len(raw) and len(found) <= count:  # one more is too many already: there may be millions
         length = _LENGTH.unpack_from(raw)[0] if len(raw) >= _LENGTH.size else len(raw)
         if length > len(raw) - _LENGTH.size:
             raise BadRequest(

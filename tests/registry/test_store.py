@@ -1,9 +1,14 @@
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from registry import store
 from registry.errors import ArtifactError
+from registry.open import open_version
 from tests.support import Ink, Linear, publish_model
 
 
@@ -27,6 +32,38 @@ def test_a_folder_without_versions_is_no_model(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     publish_model(tmp_path, "mlp", Linear(0))
     assert store.models(tmp_path) == ["mlp"]
+
+
+def test_a_version_that_may_not_be_read_is_told() -> None:
+    """It has a stamp, by which it is tried and found wanting; mended it has another, its files being the same."""
+    with TemporaryDirectory() as name:  # not below pytest's own folder, which is closed to others
+        root = Path(name)
+        root.chmod(0o755)
+        publish_model(root, "mlp", Linear(0))
+        folder = store.version_path(root, "mlp", 1)
+        whole = store.stamp(root, "mlp", 1)
+        folder.chmod(0)
+        with without_rights():
+            closed = store.stamp(root, "mlp", 1)
+            with pytest.raises(ArtifactError, match=r"manifest.json: Permission denied"):
+                open_version(root, "mlp", 1)
+        folder.chmod(0o755)
+        assert len({whole, closed, None}) == 3
+        publish_model(root, "mlp", Linear(1))  # which takes longer than a tick of the file system's clock
+        assert store.stamp(root, "mlp", 1) == whole
+        (folder / "model.pt").chmod(0o600)
+        assert store.stamp(root, "mlp", 1) != whole
+
+
+@contextmanager
+def without_rights() -> Iterator[None]:
+    """As another user, where the tests are run by root, who may read everything."""
+    user = os.geteuid()
+    os.seteuid(user or 65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
 
 
 def test_a_gate_does_not_vote(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Who may ask, over HTTP, with small models."""
 
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from service.access import REFUSALS
 from service.app import create_app
 from service.errors import MEDIA_TYPE
+from service.guard import PROBES
 from service.html import words
 from service.keys import read_keys
 from service.server import Server
@@ -92,7 +94,7 @@ def test_a_browser_without_scripts_is_told_on_a_page(closed: httpx.Client) -> No
 @pytest.mark.parametrize("host", ["127.0.0.1:8000", "A.EXAMPLE.ORG", "a.b.example.org:443", "[::1]:8000", "localhost"])
 def test_a_host_of_the_list_is_served(closed: httpx.Client, host: str) -> None:
     """By name, in any case, with any port, and below a name with an asterisk."""
-    assert closed.get("/health", headers={"Host": host}).status_code == 200
+    assert closed.get("/models", headers={"Host": host}).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -101,8 +103,25 @@ def test_a_host_of_the_list_is_served(closed: httpx.Client, host: str) -> None:
 )
 def test_another_host_is_refused(closed: httpx.Client, host: str) -> None:
     """421, whatever is asked for, also where a known name is a part of it."""
-    answer = closed.get("/health", headers={"Host": host})
+    answer = closed.get("/models", headers={"Host": host})
     assert (answer.status_code, name(answer)) == (421, "wrong-host")
+
+
+def test_two_hosts_are_none(closed: httpx.Client) -> None:
+    """Though both are of the list: whoever stands between may have gone by the other."""
+    connection = HTTPConnection(closed.base_url.host, closed.base_url.port or 0)  # httpx would not send them
+    connection.putrequest("GET", "/models", skip_host=True)
+    for host in ("a.example.org", "b.example.org"):
+        connection.putheader("Host", host)
+    connection.endheaders()
+    assert connection.getresponse().status == 421
+    connection.close()
+
+
+@pytest.mark.parametrize("path", PROBES)
+def test_probes_ask_by_any_address(closed: httpx.Client, path: str) -> None:
+    """A pod's address is nobody's to name before it has one."""
+    assert closed.get(path, headers={"Host": "10.1.2.3:8000"}).status_code == 200
 
 
 def test_by_default_nobody_is_asked(artifacts: Path) -> None:
@@ -173,24 +192,30 @@ async def test_only_a_trusted_proxy_is_believed_whom_it_asks_for(
 
 @pytest.mark.anyio
 async def test_all_addresses_of_one_network_of_ipv6_share_a_bucket() -> None:
-    """Whoever has a /64 has all of its addresses; another /64 is another sender."""
+    """Whoever has a /64 has all of its addresses; another /64 is another sender, and so is each of IPv4 written so."""
     app = create_app(Settings(rate=0.01, burst=1))
     found = []
-    for address in ("2001:db8::1", "2001:db8::2", "2001:db8:0:1::1", "fe80::1%eth0", "no address: at all"):
+    networks = ("2001:db8::1", "2001:db8::2", "2001:db8:0:1::1", "fe80::1%eth0", "no address: at all")
+    mapped = ("::ffff:192.0.2.1", "::ffff:192.0.2.2", "192.0.2.2")
+    for address in (*networks, *mapped):
         transport = httpx.ASGITransport(app, client=(address, 1))
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             found.append((await client.post("/predict", files=FILES)).status_code)
-    assert found == [503, 429, 503, 503, 503]
+    assert found == [503, 429, 503, 503, 503, 503, 503, 429]
 
 
 def test_the_openapi_document_tells_what_is_asked(closed: httpx.Client) -> None:
-    """Of each upload that it needs a key and how it may be refused, of what is open that it may be the wrong host."""
+    """Of each upload that it needs a key and how it may be refused, of all but probes that it may be the wrong host."""
     document: dict[str, Any] = closed.get("/openapi.json").json()
-    predict, health = document["paths"]["/predict"]["post"], document["paths"]["/health"]["get"]
+    paths = document["paths"]
+    predict, models, health = paths["/predict"]["post"], paths["/models"]["get"], paths["/health"]["get"]
     assert predict["security"] == [{"bearer": []}, {"header": []}]
     assert {"401", "403", "421"} <= set(predict["responses"])
-    assert "security" not in health
-    assert "401" not in health["responses"]
+    assert "421" in models["responses"]
+    for each in (models, health):
+        assert "security" not in each
+        assert "401" not in each["responses"]
+    assert "421" not in health["responses"]
     assert document["components"]["securitySchemes"]["header"] == {
         "type": "apiKey",
         "in": "header",

@@ -42,6 +42,27 @@ def test_a_traceback_shows_no_values(form: str) -> None:
     assert INK not in logged
 
 
+_DRIVES = """
+import sys
+
+import structlog
+
+from service import logs
+
+logs.configure(sys.argv[1], "debug")
+structlog.get_logger("service").info("request", path="/\\x1b[2Jred\\x07\\x9b31m", key="name")
+"""
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_no_sender_drives_the_terminal(form: str) -> None:
+    """Control characters of a path are written as escapes, in lines for terminals too."""
+    command = [sys.executable, "-X", "utf8", "-c", _DRIVES, form]
+    logged = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, encoding="utf-8").stderr
+    assert "[2Jred" in logged
+    assert not any(sent in logged for sent in ("\x1b[2J", "\x07", "\x9b"))
+
+
 def marked() -> dict[str, bytes]:
     """Pictures that hold words, in their metadata and as their bytes, and one that is cut off amid them."""
     text = PngInfo()

@@ -1,6 +1,7 @@
 """The pages as they are answered: what they load and may load, and which pictures of reports are given out."""
 
 import json
+import os
 import re
 import socket
 from pathlib import Path
@@ -197,6 +198,21 @@ def test_a_report_is_shown_without_the_part_that_cannot_be_read(tmp_path: Path) 
         for text in ("[]", "null", "{", "[" * 100_000):
             metrics.write_text(text)
             assert client.get("/report").status_code == 200
+
+
+def test_a_report_of_what_is_no_file_is_a_page_still(tmp_path: Path) -> None:
+    """A pipe, which would be waited for, and a link, which may lead anywhere, are no figures."""
+    publish_three(tmp_path)
+    report = tmp_path / "cnn" / "1" / "report"
+    report.mkdir()
+    os.mkfifo(report / "metrics.json")
+    (tmp_path / "elsewhere").write_text(json.dumps(FIGURES))
+    with hosting(create_app(Settings(artifacts=tmp_path))) as client:
+        wait_until_loaded(client)
+        assert client.get("/report").status_code == 200
+        (report / "metrics.json").unlink()
+        (report / "metrics.json").symlink_to(tmp_path / "elsewhere")
+        assert SHOWN["multiply_adds"] not in client.get("/report").text
 
 
 def test_every_word_of_the_pages_is_used() -> None:

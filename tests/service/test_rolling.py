@@ -87,12 +87,13 @@ def sending(url: str) -> Iterator[list[list[int]]]:
 
 @pytest.mark.skipif(not shutil.which("nginx"), reason="no nginx here: make test installs it where it can")
 def test_a_rolling_restart_behind_nginx_loses_no_request(artifacts: Path, tmp_path: Path) -> None:
-    """Two services are ended by SIGTERM and started anew, one after the other, and every request is answered by 200."""
+    """Two services are ended by SIGTERM and started anew, one after the other, and every picture is answered by 200."""
     ports = {8000: free_port(), 8001: free_port(), 8002: free_port()}
     both: list[dict[str, Any]] = [{"port": port, "drain_seconds": 0.3} for port in (ports[8001], ports[8002])]
     with ExitStack() as open_ones:
         running = [open_ones.enter_context(serving(artifacts, **settings)) for settings in both]
         url = open_ones.enter_context(nginx(tmp_path, ports))
+        assert httpx.post(f"{url}/v2/repository/models/cnn/unload").status_code == 403  # a stranger's
         with sending(url) as statuses:
             until(lambda: all(len(each) > 10 for each in statuses))
             for ending, settings in zip(running, both, strict=True):

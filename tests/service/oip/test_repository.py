@@ -1,5 +1,6 @@
 """Models loaded and unloaded by Triton's own client."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -85,6 +86,20 @@ def test_a_model_is_unloaded_and_loaded_again(server: triton.InferenceServerClie
     assert server.infer("digitvote", [tensor(pictures)]).as_numpy("VERSIONS")[0].tolist() == [1, 1, 1]
 
 
+def test_a_model_is_loaded_though_nobody_waits_for_it(root: Path) -> None:
+    """A deadline that is shorter than loading ends the request, not the rollout."""
+    with hosting(create_app(Settings(artifacts=root, poll_seconds=0))) as client:
+        wait_until_loaded(client)
+        publish_model(root, "cnn", Linear(7))
+        answer = client.post("/v2/repository/models/cnn/load", headers={"X-Request-Timeout-Ms": "1"})
+        assert answer.status_code == 504
+        for _ in range(600):
+            if (cnn := client.get("/health").json()["models"][1])["version"] == 2:
+                break
+            time.sleep(0.02)
+        assert (cnn["version"], cnn["tried"]) == (2, [])
+
+
 def test_what_cannot_be_loaded_is_told(server: triton.InferenceServerClient) -> None:
     """An unknown model is 404, as is the vote itself; parameters are 400."""
     for name in ("nobody", "digitvote"):
@@ -93,6 +108,27 @@ def test_what_cannot_be_loaded_is_told(server: triton.InferenceServerClient) -> 
     with pytest.raises(InferenceServerException, match="config") as raised:
         server.load_model("cnn", config="{}")
     assert raised.value.status() == "400"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": "https://evil.example"}, 400),
+        ({"Origin": "null", "Sec-Fetch-Site": "cross-site"}, 400),
+        ({"Origin": "https://a.example", "Sec-Fetch-Site": "same-origin"}, 200),  # its own, behind a proxy
+        ({"Origin": "http://digits.example", "Host": "digits.example"}, 200),
+    ],
+)
+def test_pages_of_other_sites_load_and_unload_nothing(root: Path, headers: dict[str, str], status: int) -> None:
+    """A browser that shows one may reach the service where its site cannot; the service's own pages may."""
+    with hosting(create_app(Settings(artifacts=root))) as client:
+        wait_until_loaded(client)
+        for act in ("unload", "load"):
+            answer = client.post(f"/v2/repository/models/cnn/{act}", headers=headers)
+            assert answer.status_code == status
+            assert ("Send no Origin" in answer.text) == (status == 400)
+            cnn = client.get("/health").json()["models"][1]
+            assert cnn["loaded"] == (act == "load" or status == 400)
 
 
 def test_a_version_that_is_named_answers_beside_a_canary(root: Path, pictures: Floats) -> None:

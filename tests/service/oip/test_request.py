@@ -1,4 +1,5 @@
 import base64
+import gzip
 import json
 import struct
 from typing import Any
@@ -167,6 +168,21 @@ def test_strings_that_end_early_are_told() -> None:
         )
         with pytest.raises(BadRequest, match="ends early"):
             read({"inputs": [picture]}, raw)
+
+
+def test_millions_of_values_are_counted_before_they_are_made() -> None:
+    """A few KiB of gzip may hold them; as many as the pictures that are taken have are read."""
+    most = [PICTURE[0].tolist()] * 4
+    assert sent(read({"inputs": [given_input(shape=[4, 1, 28, 28], data=most)]})).shape == (4, 1, 28, 28)
+    packed = gzip.compress(json.dumps({"inputs": [given_input(data=[[]] * 250_000)]}).encode())
+    with pytest.raises(BadRequest, match="more than 5,000 values"):
+        READER.read(packed, "gzip", None)
+    raw = bytes(4 * 250_000)  # files of nothing
+    picture = given_input(
+        name="IMAGE", datatype="BYTES", shape=[1], data=None, parameters={"binary_data_size": len(raw)}
+    )
+    with pytest.raises(BadRequest, match="has 1 elements, not more"):
+        read({"inputs": [picture]}, raw)
 
 
 def test_a_single_model_takes_no_files() -> None:
