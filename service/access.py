@@ -23,6 +23,7 @@ REFUSALS = (NoKey, WrongKey, TooOften, WrongHost)  # none of which there is by d
 OPEN = ("GET", "HEAD", "OPTIONS")
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="digitvote"'}
 _EXPOSED = ("X-Request-ID", "Retry-After", "RateLimit", "RateLimit-Policy")
+_LOOPBACK = ("localhost", "127.0.0.1", "[::1]")  # by which probes ask, and no page of another site can
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{1,5})?")
 _SCHEMES = {"bearer": {"type": "http", "scheme": "bearer"}, "header": {"type": "apiKey", "in": "header"}}
 
@@ -98,14 +99,14 @@ class Access:
 
 
 class Hosts:
-    """Refuses requests for another host than these or localhost; `*.example.org` is any below example.org.
+    """Refuses requests for another host than these or this machine; `*.example.org` is any below example.org.
 
     Probes pass: orchestrators and Prometheus ask by an address that nobody knows before.
     """
 
     def __init__(self, app: ASGIApp, hosts: Sequence[str]) -> None:
         self.app = app
-        self._names = {"localhost", *(host for host in hosts if not host.startswith("*"))}
+        self._names = {*_LOOPBACK, *(host for host in hosts if not host.startswith("*"))}
         self._ends = tuple(host[1:] for host in hosts if host.startswith("*"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -130,7 +130,12 @@ class Rollout:
                 if model is not None:
                     self._give(seat, model)
                 elif seat.model.predict is None:
-                    self._give(seat, Model(seat.name, reason=seat.lack(self._settings.artifacts)))
+                    self._miss(seat, seat.lack(self._settings.artifacts))
+
+    def _miss(self, seat: Seat, reason: str) -> None:
+        if reason != seat.model.reason:  # else it was told at an earlier look
+            log.warning("model missing", model=seat.name, reason=reason)
+            self._give(seat, Model(seat.name, reason=reason))
 
     async def _load(self, name: str, version: int) -> Model:
         where, most = self._settings.artifacts, self._settings.max_batch

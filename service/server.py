@@ -144,7 +144,8 @@ class Server(uvicorn.Server):
         url = f"http{'s' if self._settings.tls_cert else ''}://{self._reachable_host()}:{self.servers[0].sockets[0].getsockname()[1]}"
         typer.echo(f"\ndigitvote is {state} at {url}" + (f" ({reason})" if reason else ""))
         typer.echo(f"  docs   {url}/docs")
-        typer.echo(f"  try    curl -F file=@docs/examples/seven.png {url}/predict\n")
+        key = "-H 'X-API-Key: KEY' " if self._settings.api_keys else ""
+        typer.echo(f"  try    curl {key}-F file=@docs/examples/seven.png {url}/predict\n")
 
     def _reachable_host(self) -> str:
         host = self._settings.host

@@ -50,7 +50,7 @@ class Settings(BaseSettings):
 
     artifacts: Path = Field(Path("artifacts"), description="folder of published models")
     models: Annotated[tuple[ModelName, ...], NoDecode] = Field(
-        ("mlp", "cnn", "lenet5"), min_length=1, description="models that vote, separated by commas"
+        ("mlp", "cnn", "lenet5"), description="models that vote, separated by commas"
     )
     versions: str = Field(
         LATEST, description="versions that vote: latest, MODEL=2, MODEL=3:10% for a share of the batches; with commas"
@@ -80,10 +80,10 @@ class Settings(BaseSettings):
     rate: float = Field(0, ge=0, le=1e6, description="uploads a second of a key, or without keys of an address; 0: any")
     burst: int = Field(20, ge=1, le=1_000_000, description="uploads that may come at once, where there is a rate")
     hosts: Annotated[tuple[Host, ...], NoDecode] = Field(
-        ("*",), min_length=1, description="names of this host, separated by commas; *.example.org is any below it"
+        ("*",), description="names of this host, separated by commas; *.example.org is any below it"
     )
     cors_origins: Annotated[tuple[Origin, ...], NoDecode] = Field(
-        (), description="origins whose pages may ask, separated by commas; * is any"
+        (), description="origins whose pages may ask, as https://a.example, separated by commas; * is any"
     )
     proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = Field(
         (), description="addresses or networks whose X-Forwarded headers are believed, separated by commas"
@@ -199,9 +199,13 @@ def read_settings() -> Settings:
 
 def _sentence(problem: dict[str, object]) -> str:
     place = problem["loc"]
+    told = str(problem["msg"]).removeprefix("Value error, ")
     if not isinstance(place, tuple) or not place:
-        return str(problem["msg"]).removeprefix("Value error, ")
-    name = str(place[0])
-    variable = PREFIX + name.upper()
+        return told
+    if problem["type"] == "string_pattern_mismatch":  # nobody wants to read a regular expression
+        told = "this is not how it is written"
+    name, *entry = place
+    variable = PREFIX + str(name).upper()
     value = "" if name in _SECRET else f"={os.environ.get(variable, '')!r}"
-    return f"{variable}{value}: {problem['msg']} ({variables()[variable]})"
+    which = f"entry {entry[0] + 1}: " if entry else ""
+    return f"{variable}{value}: {which}{told} ({variables()[variable]})"

@@ -35,9 +35,10 @@ def files(settings: Settings) -> Files:
         # A password is never asked for: whoever could type it is not there when the service is restarted.
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_cert, settings.tls_key, lambda: "")
     except (ssl.SSLError, ValueError) as error:
-        why = getattr(error, "reason", None) or error
+        reason = getattr(error, "reason", None)  # of most there is none but a line of OpenSSL's own source
         raise SettingsError(
-            f"DIGITVOTE_TLS_CERT={str(settings.tls_cert)!r}: it and its key cannot be used: {why}. Take a PEM "
-            "certificate, with those between it and the root below it, and its key without a password."
+            f"DIGITVOTE_TLS_CERT={str(settings.tls_cert)!r}: it and its key cannot be used"
+            f"{f' ({reason})' if reason else ''}. Take a PEM certificate, with those between it and the root below it, "
+            "and its key without a password, behind it or in the file of DIGITVOTE_TLS_KEY."
         ) from error
     return found

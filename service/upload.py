@@ -10,7 +10,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 from starlette.types import Message, Receive
 
-from service.errors import BadRequest, BodyTooLarge, EmptyFile, NoFile, SlowBody
+from service.errors import BadRequest, BodyTooLarge, EmptyFile, NoFile, SlowBody, UnknownEncoding
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -102,15 +102,23 @@ async def read_upload(request: Request, seconds: float) -> bytes:
     """The bytes of the multipart field `file`, which must have come within so many seconds.
 
     Raises:
+        UnknownEncoding: if the body is packed.
         NoFile: if the body is no multipart form or has no such field.
         EmptyFile: if the field holds nothing.
         BadRequest: if the form is malformed, ends early or has several such fields.
         SlowBody: if the body takes longer.
         BodyTooLarge: by the guard's count, where the body has no Content-Length.
     """
+    refuse_packed(request)
     boundary = boundary_of(request.headers.get("content-type", ""))
     body = await whole(request, seconds)
     return _only_part(body, boundary) or _field(body, boundary)
+
+
+def refuse_packed(request: Request) -> None:
+    """Raise UnknownEncoding where a body of pictures, which are packed already, is packed once more."""
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise UnknownEncoding("Pictures are packed already. Send them as they are, without Content-Encoding.")
 
 
 async def whole(request: Request, seconds: float) -> bytes:

@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 from service.archive import MOST, is_archive, too_large, unpack
 from service.errors import NoFile, NotAPicture, TooManyPictures
-from service.upload import Parts, boundary_of, check, parse, whole
+from service.upload import Parts, boundary_of, check, parse, refuse_packed, whole
 
 ARCHIVES = (b"application/zip", b"application/x-zip-compressed")
 
@@ -80,6 +80,7 @@ async def read_uploads(request: Request, seconds: float, max_bytes: int, most_by
         most_bytes: what the pictures of an archive may have together.
 
     Raises:
+        UnknownEncoding: if the body is packed.
         NoFile: if there is none.
         TooManyPictures: if there are more than 256.
         BrokenArchive: if the archive cannot be opened.
@@ -87,6 +88,7 @@ async def read_uploads(request: Request, seconds: float, max_bytes: int, most_by
         SlowBody: if the body takes longer.
         BodyTooLarge: if the archive's pictures are too large together, or the body by the guard's count.
     """
+    refuse_packed(request)
     content_type = request.headers.get("content-type", "")
     form = parse_options_header(content_type)[0] not in ARCHIVES
     boundary = boundary_of(content_type) if form else b""

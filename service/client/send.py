@@ -61,14 +61,20 @@ class Service:
         try:
             health = self._ask("GET", "/health").json()
         except (httpx.TransportError, httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):
+                told = "Name its file, or that of who signed it, in SSL_CERT_FILE"
+                raise NoServiceError(f"{self.url}: its certificate is not trusted here ({error}). {told}.") from error
             raise NoServiceError(
                 f"{self.url}: no service answers ({error}). Start it with `python -m service`, or give --url."
             ) from error
         except ValueError:
             health = None
-        if not isinstance(health, dict) or "state" not in health:
-            raise NoServiceError(f"{self.url}: what answers is not this service. Give another --url.")
-        return health
+        if isinstance(health, dict) and "state" in health:
+            return health
+        told = "what answers is not this service."
+        if isinstance(health, dict) and str(health.get("type")).startswith("urn:digitvote:"):  # as for a wrong host
+            told = f"{health.get('title')}. {health.get('detail')}"
+        raise NoServiceError(f"{self.url}: {told} Give another --url.")
 
     def predict(self, paths: Sequence[Path]) -> list[Row]:
         """A row for each file, in order; nothing that is wrong with one, or with all, raises but the key.

@@ -25,6 +25,7 @@ from service.errors import (
     SlowHead,
     TooLate,
     TooManyPixels,
+    UnknownEncoding,
 )
 from service.imaging.shapes import Box
 from service.schemas import MissingVote, Place, Vote
@@ -38,6 +39,7 @@ UPLOAD_ERRORS: tuple[type[ServiceError], ...] = (
     BadRequest,
     SlowBody,
     BodyTooLarge,
+    UnknownEncoding,
     NotAPicture,
     BrokenPicture,
     NoFile,

@@ -135,7 +135,6 @@ NOT_OF_PREDICT = {
     "too-many-shapes",
     "too-many-pictures",
     "broken-archive",
-    "unknown-encoding",
 }
 
 

@@ -399,5 +399,5 @@ def test_the_openapi_document_shows_both_forms_and_every_error(client: httpx.Cli
         if status != "200"
         for name in entry["content"][MEDIA_TYPE]["examples"]
     }
-    others = {"not-found", "method-not-allowed", "too-many-shapes", "unknown-encoding", *(row.name for row in REFUSALS)}
+    others = {"not-found", "method-not-allowed", "too-many-shapes", *(row.name for row in REFUSALS)}
     assert shown == {row.name for row in all_errors()} - others

@@ -94,6 +94,7 @@ def test_a_rolling_restart_behind_nginx_loses_no_request(artifacts: Path, tmp_pa
         running = [open_ones.enter_context(serving(artifacts, **settings)) for settings in both]
         url = open_ones.enter_context(nginx(tmp_path, ports))
         assert httpx.post(f"{url}/v2/repository/models/cnn/unload").status_code == 403  # a stranger's
+        assert httpx.post(f"{url}/predict/").headers["location"] == f"{url}/predict"  # with nginx's port
         with sending(url) as statuses:
             until(lambda: all(len(each) > 10 for each in statuses))
             for ending, settings in zip(running, both, strict=True):

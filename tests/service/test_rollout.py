@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from structlog.testing import capture_logs
 
 from registry import torchscript
 from registry.golden import Golden
@@ -258,6 +259,21 @@ async def test_what_is_missing_at_the_start_votes_once_it_comes(root: Path) -> N
         await ensemble.rollout.look()
         assert ensemble.health() == ("ready", None)
         assert (await voting(ensemble))["cnn"] == 1
+
+
+async def test_a_model_that_is_missing_is_logged_once(root: Path) -> None:
+    """With the reason, at the first look that finds none, and anew where the reason is another."""
+    shutil.move(root / "cnn", root / "elsewhere")
+    with capture_logs() as lines:
+        async with loaded(root) as ensemble:
+            await ensemble.rollout.look()
+            (root / "cnn" / "1").mkdir(parents=True)
+            await ensemble.rollout.look()
+            await ensemble.rollout.look()
+    told = [line["reason"] for line in lines if line["event"] == "model missing"]
+    assert [line["model"] for line in lines if line["event"] == "model missing"] == ["cnn", "cnn"]
+    assert "no version of it" in told[0]
+    assert "no manifest.json" in told[1]
 
 
 async def test_a_gate_is_replaced_as_the_others_are(root: Path) -> None:

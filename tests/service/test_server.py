@@ -15,16 +15,26 @@ import pytest
 from service.app import create_app
 from service.server import Server
 from service.settings import Settings
-from tests.support import ROOT, drawing, encoded, serving
+from tests.support import ROOT, Process, drawing, encoded, serving
+
+
+def greeting(server: Process) -> str:
+    """What it printed, once the last line of its greeting is there."""
+    while "try" not in (said := "".join(server.output)):
+        time.sleep(0.01)
+    return said
+
+
+def test_where_a_key_is_needed_the_curl_line_says_so(artifacts: Path) -> None:
+    """The line that is printed to try the service holds a place for the key, and no key."""
+    with serving(artifacts, api_keys="lab:lab-key-0123456789") as server:
+        assert f"curl -H 'X-API-Key: KEY' -F file=@docs/examples/seven.png {server.url}/predict" in greeting(server)
 
 
 def test_it_says_where_it_serves_and_how_to_try_it(artifacts: Path) -> None:
     """Once it is ready the process prints the address, the docs page and a curl line."""
     with serving(artifacts) as server:
-        said = "".join(server.output)
-        while "try" not in said:
-            time.sleep(0.01)
-            said = "".join(server.output)
+        said = greeting(server)
         assert f"digitvote is ready at {server.url}" in said
         assert f"{server.url}/docs" in said
         assert f"curl -F file=@docs/examples/seven.png {server.url}/predict" in said

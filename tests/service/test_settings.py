@@ -42,7 +42,7 @@ def test_lists_are_written_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
         ("DIGITVOTE_PORT", "70000", "less than or equal to 65535"),
         ("DIGITVOTE_DEVICE", "tpu", "'auto', 'cpu' or 'cuda'"),
         ("DIGITVOTE_RULE", "best", "'weighted', 'mean' or 'majority'"),
-        ("DIGITVOTE_MODELS", "../etc", "match pattern"),
+        ("DIGITVOTE_MODELS", "cnn,../etc", "entry 2: this is not how it is written"),
         ("DIGITVOTE_MODELS", "mlp,mlp,cnn", "a name stands there twice"),
         ("DIGITVOTE_MODELS", "mlp,gate,cnn", "gate does not vote"),
         ("DIGITVOTE_REJECT", "maybe", "'off', 'balanced' or 'strict'"),
@@ -58,6 +58,8 @@ def test_a_wrong_value_is_named_with_what_is_allowed(
         read_settings()
     assert value in str(error.value)
     assert allowed in str(error.value)
+    assert "Value error" not in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 def test_keys_are_shown_nowhere() -> None:

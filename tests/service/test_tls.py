@@ -1,3 +1,4 @@
+import os
 import shutil
 import ssl
 import subprocess
@@ -10,7 +11,7 @@ import pytest
 
 from service import tls
 from service.settings import Settings, SettingsError
-from tests.support import drawing, encoded, serving
+from tests.support import ROOT, drawing, encoded, serving
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not here")
 
@@ -37,6 +38,20 @@ def test_it_serves_https_by_its_certificate(artifacts: Path, tmp_path: Path, wor
         assert answer.status_code == 200
         with pytest.raises(httpx.TransportError):
             httpx.get(server.url.replace("https", "http"))
+
+
+def test_the_client_is_told_whom_to_trust(artifacts: Path, tmp_path: Path) -> None:
+    """`service predict` says that the certificate is not trusted and how it is; with SSL_CERT_FILE it goes on."""
+    cert, key = certificate(tmp_path, "a")
+    picture = tmp_path / "digit.png"
+    picture.write_bytes(encoded(drawing()))
+    with serving(artifacts, tls_cert=cert, tls_key=key) as server:
+        command = [sys.executable, "-m", "service", "predict", str(picture), "--url", server.url]
+        for trusted, status, words in ((None, 2, "SSL_CERT_FILE"), (cert, 0, "1 read, 0 failed")):
+            environment = os.environ | ({"SSL_CERT_FILE": str(trusted)} if trusted else {})
+            done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+            assert done.returncode == status, done.stderr
+            assert words in done.stderr
 
 
 def test_a_pem_file_may_hold_both(tmp_path: Path) -> None:
@@ -70,7 +85,7 @@ def _with_a_password(folder: Path) -> tuple[Path, Path]:
         (_absent, r"DIGITVOTE_TLS_KEY='.*none.key': No such file"),
         (_of_another, r"DIGITVOTE_TLS_CERT='.*a.pem': .*KEY_VALUES_MISMATCH"),
         (_no_pem, r"DIGITVOTE_TLS_CERT='.*no.pem': .* PEM certificate"),
-        (_with_a_password, "key without a password"),
+        (_with_a_password, "cannot be used. Take .* key without a password"),
     ],
 )
 def test_files_that_cannot_be_used_are_named(

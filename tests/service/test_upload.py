@@ -1,3 +1,5 @@
+import gzip
+
 import httpx
 import pytest
 from hypothesis import given
@@ -39,6 +41,16 @@ def test_several_files_where_one_is_read_are_told(client: httpx.Client, second: 
     assert problem_of(client, body)[:2] == (400, "bad-request")
     assert "/predict/batch" in problem_of(client, body)[2]
     assert client.post("/read", content=body, headers=FORM).status_code == 400
+
+
+def test_a_packed_body_is_refused_as_such(client: httpx.Client) -> None:
+    """By a 415 that says so, on each route for pictures, rather than as a malformed form; identity packs nothing."""
+    body = part("file", PICTURE) + END
+    for path in ("/predict", "/predict/batch", "/read", "/"):
+        answer = client.post(path, content=gzip.compress(body), headers={**FORM, "Content-Encoding": "gzip"})
+        assert (answer.status_code, answer.json()["type"]) == (415, "urn:digitvote:unknown-encoding")
+        assert "without Content-Encoding" in answer.json()["detail"]
+    assert client.post("/predict", content=body, headers={**FORM, "Content-Encoding": "Identity"}).status_code == 200
 
 
 def test_a_body_that_comes_in_pieces_is_put_together(client: httpx.Client) -> None:

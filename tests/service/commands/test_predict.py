@@ -128,6 +128,13 @@ def test_wrong_usage_is_told_with_status_2(folder: Path, tmp_path: Path) -> None
         assert done.stdout == ""
 
 
+def test_an_address_that_the_service_does_not_take_is_told_in_its_words(server: Process, folder: Path) -> None:
+    """Its own error stands there, not that it is another service."""
+    done = run(str(folder), "--url", f"{server.url}/below")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"{server.url}/below: There is no such page." in done.stderr
+
+
 def test_an_output_that_cannot_be_written_is_told(server: Process, folder: Path) -> None:
     """Before anything is sent."""
     done = run(str(folder), "--url", server.url, "--output", f"{folder}/none/digits.csv")
