@@ -56,11 +56,11 @@ class Vote(BaseModel):
 
     models: list[str]
     default: str
-    test: dict[str, Share]
+    test: dict[str, _Perhaps[Share]]  # beside the rules stands how often all models err alike
 
     @model_validator(mode="after")
     def _has_default(self) -> "Vote":
-        if self.default not in self.test:
+        if self.test.get(self.default) is None:
             raise ValueError(f"there is no figure of the rule {self.default}")
         return self
 

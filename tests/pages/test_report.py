@@ -20,6 +20,7 @@ def test_the_report_shows_each_model(page: Page) -> None:
     told = " ".join(figures.all_inner_texts())
     for figure in ("99.73 %", "27 of 10,000 misread", "264,090", "1.03 MB", "12,624,896", "release"):
         assert figure in told
+    expect(page.get_by_text("counted by the rule weighted) read 99.77 % of 10,000 test digits right")).to_be_visible()
     expect(page.locator(".confusion")).to_have_count(3)
     expect(page.locator(".curve")).to_have_count(4)
     expect(page.get_by_role("figure")).to_have_count(3 * 5 + 2)
