@@ -102,13 +102,17 @@ class Limits:
     """Refuses what is over a limit before its body is read: large bodies by 413, requests past the bound by 503.
 
     Paths in `own` have limits of their own; all others share `limit`. Who is not answered within `deadline_ms`, or
-    within what its own header says, gets 504; 0 is no deadline.
+    within what its own header says, gets 504; 0 is no deadline. All bodies that are being worked on may have
+    `held_bytes` together; the request whose body would be more gets 503.
     """
 
-    def __init__(self, app: ASGIApp, limit: Limit, own: Mapping[str, Limit], deadline_ms: int = 0) -> None:
+    def __init__(
+        self, app: ASGIApp, limit: Limit, own: Mapping[str, Limit], held_bytes: int, deadline_ms: int = 0
+    ) -> None:
         self.app = app
         self.limit = limit
         self.own = own
+        self.room = held_bytes
         self.deadline_ms = deadline_ms
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -127,20 +131,28 @@ class Limits:
             return
         limit.in_flight += 1
         metrics.IN_FLIGHT.inc()
-        come = False
+        come, held = False, 0
+
+        def some_came(size: int) -> None:
+            nonlocal held
+            if size > self.room:
+                raise Busy(f"The uploads at hand take all the memory that there is for them. {_RETRY}")
+            self.room -= size
+            held += size
 
         def all_come() -> None:
             nonlocal come
             come = True
             limit.load.begin()
 
-        receive = counted(receive, limit.max_bytes, all_come)
+        receive = counted(receive, limit.max_bytes, some_came, all_come)
         try:
             if seconds is None:
                 await self.app(scope, receive, send)
             else:
                 await self._in_time(seconds, scope, receive, send)
         finally:
+            self.room += held
             limit.in_flight -= 1
             metrics.IN_FLIGHT.dec()
             if come:

@@ -69,6 +69,7 @@ class Settings(BaseSettings):
     max_bytes: int = Field(10 * 2**20, ge=1024, le=2**30, description="bytes of a request's body at most")
     batches: int = Field(8, ge=1, le=1000, description="requests of many pictures in flight at most; beyond: 503")
     batch_bytes: int = Field(64 * 2**20, ge=1024, le=2**30, description="bytes of many pictures' body, also unpacked")
+    held_bytes: int = Field(512 * 2**20, ge=1024, description="bytes of all bodies in a worker at most; beyond: 503")
     body_seconds: float = Field(30, gt=0, le=3600, description="seconds that a request's body may take to come")
     head_seconds: float = Field(10, gt=0, le=3600, description="seconds that a request's header may take to come")
     keep_alive: int = Field(75, ge=1, le=3600, description="seconds that a connection stays open without a request")
@@ -151,6 +152,15 @@ class Settings(BaseSettings):
         if self.quorum > len(self.models):
             models = ",".join(self.models)
             raise ValueError(f"{PREFIX}QUORUM is {self.quorum}, but {PREFIX}MODELS={models} are {len(self.models)}")
+        return self
+
+    @model_validator(mode="after")
+    def _one_body_can_be_held(self) -> Self:
+        if self.held_bytes < max(self.max_bytes, self.batch_bytes):
+            raise ValueError(
+                f"{PREFIX}HELD_BYTES={self.held_bytes} is less than one body may have by "
+                f"{PREFIX}MAX_BYTES={self.max_bytes} or {PREFIX}BATCH_BYTES={self.batch_bytes}"
+            )
         return self
 
     @model_validator(mode="after")

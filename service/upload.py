@@ -194,18 +194,23 @@ def _callbacks(parts: Parts) -> "MultipartCallbacks":
     }
 
 
-def counted(receive: Receive, limit: int, come: Callable[[], None]) -> Receive:
-    """A `receive` that raises BodyTooLarge once more than `limit` bytes of body have come, and tells when all have."""
+def counted(receive: Receive, limit: int, came: Callable[[int], None], all_come: Callable[[], None]) -> Receive:
+    """A `receive` that raises BodyTooLarge once more than `limit` bytes of body have come.
+
+    It tells how many bytes come each time, and when all have.
+    """
     seen = 0
 
     async def receive_counted() -> Message:
         nonlocal seen
         message = await receive()
-        seen += len(message.get("body", b""))
+        size = len(message.get("body", b""))
+        seen += size
         if seen > limit:
             raise BodyTooLarge(too_large(limit))
+        came(size)
         if message["type"] == "http.request" and not message.get("more_body", False):
-            come()
+            all_come()
         return message
 
     return receive_counted

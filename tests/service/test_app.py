@@ -3,6 +3,7 @@ import logging
 import shutil
 import socket
 import threading
+import time
 from base64 import b64decode
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -280,6 +281,22 @@ def test_too_many_at_once_are_refused_and_the_rest_answered(artifacts: Path) -> 
         assert refused.json()["type"] == "urn:digitvote:busy"
         assert refused.headers["retry-after"] == "1"
         assert predict(client, picture).status_code == 200
+
+
+def test_uploads_together_have_so_much_memory(artifacts: Path) -> None:
+    """Who sends what is too much beside the others gets 503, they are answered, and then there is room again."""
+    large, form = b"--x\r\n" + b"x" * 700_000, {"Content-Type": "multipart/form-data; boundary=x"}
+    with hosting(app_of(artifacts, max_bytes=2**20, batch_bytes=2**20, held_bytes=2**20)) as client:
+        wait_until_loaded(client)
+        with socket.create_connection((client.base_url.host, client.base_url.port or 0)) as first:
+            first.sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n" % len(large))
+            first.sendall(b"Content-Type: multipart/form-data; boundary=x\r\n\r\n" + large[:-1])
+            while (second := client.post("/predict", content=large, headers=form)).status_code != 503:
+                time.sleep(0.01)  # the first one's body is on its way
+            assert (second.json()["type"], second.headers["retry-after"]) == ("urn:digitvote:busy", "1")
+            first.sendall(large[-1:])
+            assert first.recv(65536).startswith(b"HTTP/1.1 400")
+        assert client.post("/predict", content=large, headers=form).status_code == 400
 
 
 def test_while_the_models_load_the_state_is_starting(artifacts: Path, monkeypatch: pytest.MonkeyPatch) -> None:

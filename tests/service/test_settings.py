@@ -47,6 +47,7 @@ def test_lists_are_written_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
         ("DIGITVOTE_MODELS", "mlp,gate,cnn", "gate does not vote"),
         ("DIGITVOTE_REJECT", "maybe", "'off', 'balanced' or 'strict'"),
         ("DIGITVOTE_QUORUM", "4", "are 3"),
+        ("DIGITVOTE_HELD_BYTES", "1024", "less than one body"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_allowed(
