@@ -19,7 +19,7 @@ def test_help() -> None:
     done = cli("-h", COLUMNS="100")
     assert done.returncode == 0, done.stderr
     names = [command.callback.__name__ for command in app.registered_commands if command.callback]
-    assert names == ["show", "train", "gate", "evaluate", "compare", "reproduce", "onnx", "tune", "models"]
+    assert names == ["show", "train", "gate", "evaluate", "compare", "reproduce", "onnx", "weigh", "tune", "models"]
     assert all(f" {name} " in done.stdout for name in names)
     imported = subprocess.run([sys.executable, "-c", _IMPORTED], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert imported.stdout.strip() == "set()", imported.stderr
