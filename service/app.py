@@ -77,8 +77,13 @@ def create_app(settings: Settings) -> FastAPI:
         metrics.know(part.router)
     pages.mount(app)
     many = Limit(settings.batch_bytes, settings.batches)
-    own, held, deadline_ms = {batch.PATH: many}, settings.held_bytes, settings.deadline_ms
-    app.add_middleware(Limits, limit=_limit(settings), own=own, held_bytes=held, deadline_ms=deadline_ms)
+    app.add_middleware(
+        Limits,
+        limit=_limit(settings),
+        own={batch.PATH: many},
+        held_bytes=settings.held_bytes,
+        deadline_ms=settings.deadline_ms,
+    )
     access.guard(app, settings)
     app.add_middleware(ProblemPages)
     app.add_middleware(RequestLog)  # added last, so outermost: refusals of the limits are logged too

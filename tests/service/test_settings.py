@@ -48,6 +48,9 @@ def test_lists_are_written_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
         ("DIGITVOTE_REJECT", "maybe", "'off', 'balanced' or 'strict'"),
         ("DIGITVOTE_QUORUM", "4", "are 3"),
         ("DIGITVOTE_HELD_BYTES", "1024", "less than one body"),
+        ("DIGITVOTE_HOSTS", "a.example,http://a.example", "entry 2: this is not how it is written"),
+        ("DIGITVOTE_CORS_ORIGINS", "a.example", "as https://a.example"),
+        ("DIGITVOTE_PROXIES", "*", "IPv4 or IPv6 network"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_allowed(
