@@ -1,6 +1,7 @@
 """Training a published version again, from its manifest alone, and holding the two against each other."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,12 +10,12 @@ import torch
 
 from registry import store
 from registry.manifest import GATE, Manifest
-from trainer import compare, job, origin, published, recipe
+from trainer import compare, job, origin, published, recipe, sources
 from trainer.compare import Comparison
 from trainer.errors import TrainerError
 from trainer.evaluate import Labels
 from trainer.gate import job as gate
-from trainer.mnist import Mnist
+from trainer.mnist import SHA256, Mnist
 from trainer.origin import Origin
 from trainer.progress import Progress
 from trainer.published import Answers
@@ -66,16 +67,32 @@ def differs(first: Original, device: torch.device) -> str:
 
 
 def same_data(first: Original, mnist: Mnist) -> None:
-    """Refuse data other than the version was trained and measured on.
+    """Refuse data other than the version was trained and measured on, or in another order.
 
     Raises:
-        TrainerError: naming the file that differs.
+        TrainerError: naming the file that differs, and what to give.
     """
-    for file in first.manifest.data:
-        if mnist.sha256.get(file.name) != file.sha256:
-            raise TrainerError(
-                f"{file.name}: not what {first.manifest.name} {first.manifest.version} was trained on; give --data"
-            )
+    files, found = first.manifest.data, list(mnist.sha256.items())
+    for number, file in enumerate(files):
+        if number >= len(found) or found[number][1] != file.sha256:
+            raise TrainerError(f"{file.name}: not what {_trained_on(first)}")
+    if len(found) > len(files):
+        raise TrainerError(f"{found[len(files)][0]}: more than what {_trained_on(first)}")
+
+
+def check_given(first: Original, words: Sequence[str]) -> None:
+    """Refuse to fetch MNIST for a version that was trained on other data.
+
+    Raises:
+        TrainerError: saying what to give, if no data are given and the version's are not MNIST.
+    """
+    if not words and {file.sha256 for file in first.manifest.data} != set(SHA256.values()):
+        raise TrainerError(f"MNIST: not what {_trained_on(first)}")
+
+
+def _trained_on(first: Original) -> str:
+    wanted = sources.wanted({file.name: file.sha256 for file in first.manifest.data})
+    return f"{first.manifest.name} {first.manifest.version} was trained on; give --data for each of: {wanted}"
 
 
 def train(

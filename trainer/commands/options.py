@@ -14,12 +14,16 @@ if TYPE_CHECKING:
     from trainer.recipe import Name, Recipe
 
 Data = Annotated[
-    Path | None,
+    list[str] | None,
     typer.Option(
-        metavar="DIR", help="Folder of MNIST's four files, plain or .gz. Without it they are fetched and cached."
+        metavar="DIR|KIND:DIR",
+        help="MNIST's four files, QMNIST, EMNIST's digits, other IDX files, or folders 0 to 9 of pictures. May be "
+        "repeated: all are trained on, and the first one's test set is the test set. Without it MNIST is fetched.",
     ),
 ]
-OtherData = Annotated[bool, typer.Option("--allow-other-data", help="Take files in --data that are not MNIST's.")]
+OtherData = Annotated[
+    bool, typer.Option("--allow-other-data", help="Take files in --data that have the names of MNIST's and are not.")
+]
 RecipeName = Annotated[
     str, typer.Option(metavar="NAME|FILE", help="A shipped recipe (quick, release, lenet5-1998, ...) or a file.")
 ]

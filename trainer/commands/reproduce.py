@@ -37,12 +37,13 @@ def reproduce(
         clear_errors(resume_hint=f"from the last whole epoch with: {again('--resume')}"),
         tempfile.TemporaryDirectory() as temporary,
     ):
-        from trainer import mnist, published
+        from trainer import published, sources
         from trainer import reproduce as reproducing
 
         first = reproducing.original(version)
         place = options.device(device, threads or first.threads)
-        images = mnist.load(data, other=allow_other_data)
+        reproducing.check_given(first, data or ())
+        images = sources.load(data or (), other=allow_other_data)
         reproducing.same_data(first, images)
         if differs := reproducing.differs(first, place):
             say(console, f"{differs}: figures may differ")

@@ -38,7 +38,7 @@ def train(
     console = Console()
     with clear_errors(resume_hint=f"from the last whole epoch with: {again('--resume')}"):
         from registry.manifest import GATE
-        from trainer import job, mnist
+        from trainer import job, sources
         from trainer import recipe as recipes
         from trainer.gate import job as gate_job
 
@@ -53,7 +53,7 @@ def train(
             say(console, f"{artifacts} already holds {', '.join(names)}: nothing to train")
             return
         place = options.device(device, threads)
-        images = mnist.load(data, other=allow_other_data)
+        images = sources.load(data or (), other=allow_other_data)
         # First, so that a run that is stopped and resumed publishes nothing twice.
         if lacks_gate:
             gate = recipes.read(chosen.gate)
