@@ -63,8 +63,9 @@ def held_back(whole: Labelled) -> tuple[Labelled, Labelled]:
     for label in np.unique(whole.labels):
         mine = whole.labels == label
         different = np.unique(digests[mine])
-        least, most = different[(len(different) - 1) // _LEAST], different[max(0, len(different) - 2)]
-        test |= mine & (digests <= min(max(_HELD, least), most))
+        if len(different) > 1:
+            least, most = different[(len(different) - 1) // _LEAST], different[-2]
+            test |= mine & (digests <= min(max(_HELD, least), most))
     return whole.take(~test), whole.take(test)
 
 

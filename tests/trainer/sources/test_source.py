@@ -9,7 +9,7 @@ from trainer.sources.source import Labelled, held_back
 
 def test_held_back_stays_so(small: Mnist) -> None:
     """Pictures that are held back are held back too once there are more, whatever their order."""
-    # Of the fours only one has so low a digest that chance holds it back: the tenth that is held back instead may change.
+    # Of the fours one alone has so low a digest: a tenth is held back instead, and which may change.
     chosen = small.training_labels != 4
     whole = Labelled(small.training_pictures, small.training_labels).take(chosen)
     few = whole.take(np.arange(360) % 4 > 0)

@@ -43,7 +43,7 @@ def test_tested_is_not_trained_on(small: Mnist, tmp_path: Path) -> None:
 
 
 def _tested(part: object) -> np.ndarray:
-    return part.test_pictures if isinstance(part, Mnist) else part.pictures  # type: ignore[attr-defined,no-any-return]
+    return part.test_pictures if isinstance(part, Mnist) else part.pictures  # type: ignore[attr-defined]
 
 
 def test_mnist_is_found_apart(small: Mnist, monkeypatch: pytest.MonkeyPatch) -> None:
