@@ -27,10 +27,10 @@ serve: .venv/$(EXTRA).installed ## serve ARTIFACTS on HOST:PORT by ENGINE (torch
 train: .venv/train.installed .venv/tune.installed ## train all models by RECIPE (quick or release) and publish them in ARTIFACTS
 	@$(BIN)/python -m trainer train --recipe '$(RECIPE)' --artifacts '$(ARTIFACTS)' $(if $(DATA),--data '$(DATA)') $(ARGS)
 
-test: .venv/serve.installed .venv/train.installed .venv/tune.installed .venv/lint.installed .venv/test.installed .venv/browser.installed .venv/nginx.installed ## run all tests
+test: .venv/serve.installed .venv/train.installed .venv/tune.installed .venv/lint.installed .venv/test.installed .venv/browser.installed .venv/nginx.installed .venv/postgres.installed .venv/postgresql.installed ## run all tests
 	@$(BIN)/python -m pytest $(ARGS)
 
-lint: .venv/serve.installed .venv/train.installed .venv/tune.installed .venv/lint.installed .venv/test.installed ## check style and types
+lint: .venv/serve.installed .venv/train.installed .venv/tune.installed .venv/postgres.installed .venv/lint.installed .venv/test.installed ## check style and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
@@ -74,6 +74,14 @@ clean: ## remove .venv, .venv-peers and caches
 	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
 	    apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends nginx-light; } || \
 	  echo "no nginx can be had here: the test of a rolling restart skips" >&2
+	@touch $@
+
+# For the tests of a study that several machines work on, which skip without it.
+.venv/postgresql.installed: | .venv/bin/python
+	@ls /usr/lib/postgresql/*/bin/initdb || command -v initdb || \
+	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+	    apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends postgresql; } || \
+	  echo "no PostgreSQL can be had here: the tests of a shared study skip" >&2
 	@touch $@
 
 .venv/%.installed: pyproject.toml requirements.lock | .venv/bin/python

@@ -24,6 +24,10 @@ class Examples:
     def __add__(self, other: "Examples") -> "Examples":
         return Examples(torch.cat([self.pictures, other.pictures]), torch.cat([self.labels, other.labels]))
 
+    def to(self, device: torch.device) -> "Examples":
+        """The same on a device."""
+        return Examples(self.pictures.to(device), self.labels.to(device))
+
     def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Pictures [n, 1, 28, 28], float32 in 0..1, and labels [n], int64, at an index [n]."""
         return self.pictures[index].unsqueeze(1).float() / 255, self.labels[index].long()

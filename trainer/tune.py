@@ -1,118 +1,198 @@
-"""The search for better settings of one model of a recipe, by Optuna: resumable, by several processes at once."""
+"""The search for better settings of one model of a recipe, by Optuna: resumable, by several at once."""
 
+import os
+import platform
 import tempfile
 import time
+import warnings
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import optuna
+import torch
+from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
 from optuna.samplers import TPESampler
-from optuna.storages import BaseStorage, RDBStorage
+from optuna.storages import RetryHeartbeatStaleTrialCallback
 from optuna.trial import BaseTrial, FixedTrial, FrozenTrial, Trial, TrialState
-from sqlalchemy.exc import OperationalError
 
-from trainer import loop, recipe
+from trainer import loop, recipe, storage
 from trainer.data import Examples
 from trainer.errors import DivergedError, TrainerError
 from trainer.loop import Epoch
 from trainer.recipe import ModelRecipe, Name, Recipe
 
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
-_WAIT_SECONDS = 60  # of one process for another that writes
+_SILENT_SECONDS = 600  # after which a trial of which no worker ever was heard is tried again
+_LOOK_SECONDS = 1.0  # between two looks at the trials of others
+_FIXED = "fixed_params"  # Optuna's own attribute, of what was queued by `enqueue_trial`
+_WORKER = "worker"  # who tries it: host and process
 
 # The largest strength of each distortion that is tried, or the recipe's own where that is larger. `stroke` to `specks`
 # are not tried: validation digits are clean, so by them the best is always none.
 _DISTORTIONS = {"rotation": 20.0, "scaling": 0.3, "shift": 3.0, "shear": 15.0, "elastic": 1.5}
 
 
-def study(base: Recipe, model: Name, training: Examples, name: str, storage: str) -> optuna.Study:
+@dataclass(frozen=True)
+class Search:
+    """What is searched: a model of a recipe, on which pictures, until a study has so many ended trials.
+
+    Of a worker that was not heard of for `patience` seconds the trial is tried again.
+    """
+
+    base: Recipe
+    model: Name
+    training: Examples
+    validation: Examples
+    trials: int
+    patience: int = storage.PATIENCE_SECONDS
+
+    def on(self, device: torch.device) -> "Search":
+        """The same with its pictures on a device."""
+        return replace(self, training=self.training.to(device), validation=self.validation.to(device))
+
+
+def study(wanted: Search, name: str, url: str) -> optuna.Study:
     """The study of a name, new or gone on with; the recipe as it stands is the first to be tried.
 
     Raises:
         TrainerError: if the model has a teacher, the study is of another recipe or of other data, or the storage
             cannot be opened.
     """
+    base, model = wanted.base, wanted.model
     if base.models[model].teacher:
         raise TrainerError(f"recipe: models.{model}.teacher: tune searches without one; leave it out meanwhile")
+    found = opened(name, url, wanted.patience)
+    identity = loop.identity(base, model, wanted.training)
+    if found.user_attrs.setdefault("identity", identity) != identity:
+        where = storage.hidden(url)
+        raise TrainerError(f"study {name} in {where} is of another recipe or other data; give another --study")
+    found.set_user_attr("identity", identity)
+    start = _start(base.models[model])
+    tried = (one for one in found.get_trials(deepcopy=False) if one.state != TrialState.FAIL)
+    if all(one.system_attrs.get(_FIXED) != start for one in tried):  # skip_if_exists would count failed ones
+        found.enqueue_trial(start)
+    return found
+
+
+def opened(name: str, url: str, patience: int) -> optuna.Study:
+    """The study of a name, made where there is none.
+
+    Raises:
+        TrainerError: if the storage cannot be opened.
+    """
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # Ctrl-C is no failure to print a stack of
-    found = optuna.create_study(
-        storage=_storage(storage),
+    return optuna.create_study(
+        storage=storage.connect(url, patience),
         study_name=name,
         direction="maximize",
         pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=1),
         load_if_exists=True,
     )
-    identity = loop.identity(base, model, training)
-    if found.user_attrs.setdefault("identity", identity) != identity:
-        raise TrainerError(f"study {name} in {storage} is of another recipe or other data; give another --study")
-    found.set_user_attr("identity", identity)
-    start = _start(base.models[model])
-    tried = (one for one in found.get_trials(deepcopy=False) if one.state != TrialState.FAIL)
-    if all(one.system_attrs.get("fixed_params") != start for one in tried):  # skip_if_exists would count failed ones
-        found.enqueue_trial(start)
-    return found
 
 
-def _storage(url: str) -> BaseStorage:
-    if url.startswith("sqlite:///"):
-        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    for patience in (5, 4, 3, 2, 1, 0):
-        try:
-            wait = {"connect_args": {"timeout": _WAIT_SECONDS}} if url.startswith("sqlite") else {}
-            return RDBStorage(url, engine_kwargs=wait)
-        except OperationalError as error:  # two processes that both make the tables, too
-            if not patience:
-                raise TrainerError(f"--storage {url}: {str(error.orig).splitlines()[0]}") from error
-            time.sleep(0.5)
-        except Exception as error:  # SQLAlchemy raises many kinds for an address that is none
-            raise TrainerError(f"--storage {url}: {str(error).splitlines()[0]}") from error
-    raise AssertionError
+def search(found: optuna.Study, wanted: Search, tell: Callable[[str], None]) -> None:
+    """Try settings until the study, of whatever processes on whatever machines, has as many ended trials as are wanted.
+
+    A trial of a worker that died is tried again. Where others try as many as are still wanted, this waits for them.
+    """
+    waiting = False
+    while len(of_state(found, *ENDED)) < wanted.trials:
+        _give_up_dead(found)
+        queued = of_state(found, TrialState.WAITING)
+        if queued or len(of_state(found, *ENDED, TrialState.RUNNING)) < wanted.trials:
+            _try_one(found, wanted, tell)
+            continue
+        if not waiting:
+            tell("the last trials are being tried by other workers: waiting for them")
+        waiting = True
+        time.sleep(_LOOK_SECONDS)
 
 
-def search(
-    found: optuna.Study,
-    base: Recipe,
-    model: Name,
-    training: Examples,
-    validation: Examples,
-    trials: int,
-    tell: Callable[[str], None],
-) -> None:
-    """Try settings until the study, of whatever processes, has so many ended trials."""
+def _try_one(found: optuna.Study, wanted: Search, tell: Callable[[str], None]) -> None:
+    number = -1
 
     def objective(trial: Trial) -> float:
+        nonlocal number
+        number = trial.number
+        trial.set_user_attr(_WORKER, f"{platform.node()}:{os.getpid()}")
+        if _is_surplus(found, number, wanted.trials):
+            raise _Surplus
         # By the trial's number: the same search draws the same again, and no two of several processes draw alike.
-        found.sampler = TPESampler(seed=base.seed + trial.number, constant_liar=True)
-        tried = settled(base, model, trial)
-
-        def epoch_ended(epoch: Epoch, _: int) -> None:
-            trial.report(epoch.validation_accuracy, epoch.epoch)
-            if trial.should_prune():
-                raise optuna.TrialPruned
-
-        with tempfile.TemporaryDirectory() as folder:
-            checkpoint = Path(folder) / "trial.ckpt"
-            try:
-                trained = loop.train(tried, model, training, validation, checkpoint, on_epoch=epoch_ended)
-            except DivergedError as error:  # bad settings, not a broken search
-                raise optuna.TrialPruned from error
-        return trained.history[-1].validation_accuracy
+        found.sampler = TPESampler(seed=wanted.base.seed + number, constant_liar=True)
+        return _accuracy(settled(wanted.base, wanted.model, trial), wanted, trial)
 
     def ended(study: optuna.Study, trial: FrozenTrial) -> None:
-        if trial.state == TrialState.COMPLETE:
-            tell(f"trial {trial.number}: validation accuracy {trial.value:.2%}, the best so far {study.best_value:.2%}")
-        else:
-            tell(f"trial {trial.number}: {trial.state.name.lower()} after {len(trial.intermediate_values)} epochs")
-        if _count(study) >= trials:
-            study.stop()
+        if trial.state in ENDED:
+            tell(line_of(study, trial))
 
-    if _count(found) < trials:
-        found.optimize(objective, callbacks=[ended])
+    try:
+        found.optimize(objective, n_trials=1, callbacks=[ended], catch=(_Surplus,))
+    except (ValueError, UpdateFinishedTrialError):
+        if number not in {one.number for one in of_state(found, TrialState.FAIL)}:
+            raise
+        tell(f"trial {number}: given up by another worker, as it had not been heard of; it is tried again")
 
 
-def _count(found: optuna.Study) -> int:
-    return len(found.get_trials(deepcopy=False, states=ENDED))
+def _accuracy(tried: Recipe, wanted: Search, trial: Trial) -> float:
+    """The validation accuracy that settings end with; TrialPruned where they fall behind or diverge."""
+
+    def epoch_ended(epoch: Epoch, _: int) -> None:
+        trial.report(epoch.validation_accuracy, epoch.epoch)
+        if trial.should_prune():
+            raise optuna.TrialPruned
+
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint = Path(folder) / "trial.ckpt"
+        try:
+            trained = loop.train(
+                tried, wanted.model, wanted.training, wanted.validation, checkpoint, on_epoch=epoch_ended
+            )
+        except DivergedError as error:  # bad settings, not a broken search
+            raise optuna.TrialPruned from error
+    return trained.history[-1].validation_accuracy
+
+
+def line_of(found: optuna.Study, trial: FrozenTrial) -> str:
+    """What is told of an ended trial."""
+    if trial.state == TrialState.COMPLETE:
+        return f"trial {trial.number}: validation accuracy {trial.value:.2%}, the best so far {found.best_value:.2%}"
+    return f"trial {trial.number}: {trial.state.name.lower()} after {len(trial.intermediate_values)} epochs"
+
+
+class _Surplus(Exception):
+    """A trial that two workers both began, of which one is wanted."""
+
+
+def _is_surplus(found: optuna.Study, number: int, trials: int) -> bool:
+    """Whether enough were begun before a trial, or one of its own fixed settings; numbers are given out in order."""
+    *others, one = sorted(found.get_trials(deepcopy=False), key=lambda trial: (trial.number == number, trial.number))
+    before = [other for other in others if other.number < number and other.state != TrialState.FAIL]
+    fixed = one.system_attrs.get(_FIXED)
+    return len(before) >= trials or any(fixed and other.system_attrs.get(_FIXED) == fixed for other in before)
+
+
+def _give_up_dead(found: optuna.Study) -> None:
+    """Fail the trials of workers that are not heard of, and queue them again."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        optuna.storages.fail_stale_trials(found)
+        again = RetryHeartbeatStaleTrialCallback()
+    for one in of_state(found, TrialState.RUNNING):
+        # Died before it could be heard of, or was begun by an older version.
+        old = one.datetime_start and datetime.now() - one.datetime_start > timedelta(seconds=_SILENT_SECONDS)
+        if old and _WORKER not in one.user_attrs:
+            with suppress(ValueError, UpdateFinishedTrialError):  # another does so
+                found.tell(one.number, state=TrialState.FAIL)
+                again(found, one)
+
+
+def of_state(found: optuna.Study, *states: TrialState) -> list[FrozenTrial]:
+    """The study's trials, of whatever workers, that are in one of some states."""
+    return found.get_trials(deepcopy=False, states=states)
 
 
 def best(found: optuna.Study, base: Recipe, model: Name) -> Recipe:

@@ -192,7 +192,9 @@ def test_a_missing_teacher_is_not_passed_over(small: Mnist, tmp_path: Path) -> N
     with pytest.raises(ValueError, match="taught if its recipe says so"):
         loop.train(_taught(model="cnn"), "mlp", parts[0], parts[1], tmp_path / "mlp.ckpt")
     with pytest.raises(TrainerError, match=r"models\.mlp\.teacher: tune searches without one"):
-        tune.study(_taught(model="cnn"), "mlp", parts[0], "tried", f"sqlite:///{tmp_path}/tune.db")
+        tune.study(
+            tune.Search(_taught(model="cnn"), "mlp", parts[0], parts[1], 1), "tried", f"sqlite:///{tmp_path}/tune.db"
+        )
 
 
 def test_diverged_teacher(small: Mnist, tmp_path: Path) -> None:

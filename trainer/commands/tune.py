@@ -1,4 +1,5 @@
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -32,13 +33,25 @@ def tune(
     allow_other_data: OtherData = False,
     device: Device = "auto",
     threads: Threads = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Try on a Ray cluster: HOST:PORT, auto, or local for one of its own."),
+    ] = None,
+    patience: Annotated[
+        int, typer.Option(min=2, metavar="SECONDS", help="After which the trial of a silent worker is tried again.")
+    ] = 90,
 ) -> None:
     """Search for better settings of one model, judged on validation; ends in a recipe file that trains.
 
-    The same command goes on with a study that was stopped. Started several times at once, all work on one study.
+    The same command goes on with a study that was stopped. Started several times at once, on one machine or on several
+    that reach the storage, all work on one study.
     """
     console = Console()
-    with clear_errors(resume_hint=f"with: {again()}"):
+
+    def told(line: str) -> None:
+        say(console, line)
+
+    with clear_errors(resume_hint=f"with: {_again()}"):
         from trainer import recipe as recipes
         from trainer import sampling, sources
 
@@ -47,13 +60,22 @@ def tune(
         except ImportError as error:
             raise TrainerError(f"tune needs Optuna ({error}): pip install 'digitvote[tune]'") from error
 
+        if ray and storage.startswith("sqlite"):  # of one machine
+            raise TrainerError(
+                "--ray: give a --storage that all nodes reach, such as postgresql+psycopg://USER@HOST/NAME; SQLite's "
+                "is a file of one machine"
+            )
         base = recipes.read(recipe)
         (name,) = options.models(base, [model])
         place = options.device(device, threads)
         images = sources.load(data or (), other=allow_other_data)
         training, validation, _ = sampling.split(images, base, place)
-        found = tuning.study(base, name, training, study or f"{base.name}-{name}", storage)
-        tuning.search(found, base, name, training, validation, trials, lambda line: say(console, line))
+        wanted = tuning.Search(base, name, training, validation, trials, patience)
+        found = tuning.study(wanted, study or f"{base.name}-{name}", storage)
+        if ray:
+            _cluster().search(wanted, found.study_name, storage, told, address=ray, threads=threads or 1)
+        else:
+            tuning.search(found, wanted, told)
         best = tuning.best(found, base, name)
         place_of_recipe = out or Path(f"{base.name}-{name}-tuned.toml")
         place_of_recipe.write_text(
@@ -62,6 +84,23 @@ def tune(
         )
         console.print(_trials(found.get_trials(deepcopy=False, states=tuning.ENDED)))
         say(console, f"wrote {place_of_recipe}; python -m trainer train --recipe {place_of_recipe}")
+
+
+def _cluster() -> ModuleType:
+    try:
+        from trainer import cluster
+    except ImportError as error:
+        raise TrainerError(f"--ray needs Ray ({error}): pip install 'digitvote[ray]'") from error
+    return cluster
+
+
+def _again() -> str:
+    """The command that was given, without a password in it."""
+    try:
+        from trainer import storage
+    except ImportError:
+        return "the same command"
+    return storage.hidden(again())
 
 
 def _trials(trials: "list[FrozenTrial]") -> Table:
