@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+import optuna
 import ray
 import torch
 from ray.exceptions import RayTaskError
@@ -19,13 +20,15 @@ _LOOK_SECONDS = 1.0  # between two looks at what has ended
 _LOCAL = "local"
 
 
-def search(wanted: Search, name: str, url: str, tell: Callable[[str], None], *, address: str, threads: int) -> None:
+def search(
+    found: optuna.Study, wanted: Search, url: str, tell: Callable[[str], None], *, address: str, threads: int
+) -> None:
     """Try settings as `tune.search` does, in as many tasks as the cluster has room for.
 
     Args:
+        found: the study.
         wanted: what is searched.
-        name: the study's.
-        url: its storage, which every node must reach.
+        url: the study's storage, which every node must reach.
         tell: told of each trial that ends.
         address: the cluster's, as Ray has it; `auto` for the one that this machine is in, `local` for one of its own.
         threads: CPU threads that a trial has, and CPUs of the cluster.
@@ -33,7 +36,6 @@ def search(wanted: Search, name: str, url: str, tell: Callable[[str], None], *, 
     Raises:
         TrainerError: if there is no such cluster, or a node cannot reach the storage.
     """
-    found = tune.opened(name, url, wanted.patience)
     known = {trial.number for trial in tune.of_state(found, *tune.ENDED)}
     gpus = 1 if wanted.training.labels.device.type == "cuda" else 0
     _join(address)
@@ -41,7 +43,7 @@ def search(wanted: Search, name: str, url: str, tell: Callable[[str], None], *, 
         shared = ray.put(wanted.on(torch.device("cpu")))
         work = _work.options(num_cpus=threads, num_gpus=gpus)
         # As many as trials may be tried at once: what finds no room waits for it, what finds no work left ends.
-        tasks = [work.remote(shared, name, url, threads, gpus) for _ in range(wanted.trials - len(known))]
+        tasks = [work.remote(shared, found.study_name, url, threads, gpus) for _ in range(wanted.trials - len(known))]
         while tasks:
             done, tasks = ray.wait(tasks, num_returns=1, timeout=_LOOK_SECONDS)
             for trial in tune.of_state(found, *tune.ENDED):

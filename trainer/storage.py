@@ -8,6 +8,7 @@ from pathlib import Path
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
 
 from trainer.errors import TrainerError
 
@@ -54,12 +55,13 @@ def connect(url: str, patience: int = PATIENCE_SECONDS) -> RDBStorage:
 
 
 def _connect(url: str, patience: int) -> RDBStorage:
-    wait = {"connect_args": {"timeout": _WAIT_SECONDS}}
+    # A database's connection lasts for as long as it is used: it has few, and there may be many workers.
+    engine = {"connect_args": {"timeout": _WAIT_SECONDS}} if is_one_machines(url) else {"poolclass": NullPool}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         return RDBStorage(
             url,
-            engine_kwargs=wait if is_one_machines(url) else {"pool_pre_ping": True},
+            engine_kwargs=engine,
             heartbeat_interval=max(1, patience // 6),
             grace_period=patience,
             heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(),

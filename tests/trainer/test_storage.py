@@ -4,12 +4,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
 
 import optuna
 import pytest
-from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import make_url
 
@@ -39,31 +38,16 @@ def recipe_of(folder: Path, epochs: int) -> Path:
     return path
 
 
-@contextmanager
-def looking(url: str, name: str) -> Iterator[Callable[[], list[FrozenTrial]]]:
-    """What gives a study's trials as they are now; none where it is still to be made."""
-    opened = RDBStorage(url)
-
-    def trials() -> list[FrozenTrial]:
-        try:
-            return optuna.load_study(study_name=name, storage=opened).trials
-        except KeyError:
-            return []
-
-    try:
-        yield trials
-    finally:
-        opened.remove_session()
-        opened.engine.dispose()
-
-
 def seen(url: str, name: str, wanted: Callable[[list[FrozenTrial]], bool], seconds: float = 120) -> list[FrozenTrial]:
     """The study's trials, as soon as they are as wanted."""
-    deadline = time.monotonic() + seconds
-    with looking(url, name) as now:
-        while not wanted(trials := now()):
-            assert time.monotonic() < deadline, [(trial.number, trial.state, trial.user_attrs) for trial in trials]
-            time.sleep(0.1)
+    deadline, opened = time.monotonic() + seconds, storage.connect(url)
+    trials: list[FrozenTrial] = []
+    while not wanted(trials):
+        assert time.monotonic() < deadline, [(trial.number, trial.state, trial.user_attrs) for trial in trials]
+        time.sleep(0.1)
+        with suppress(KeyError):  # it is still to be made
+            trials = optuna.load_study(study_name=name, storage=opened).trials
+    opened.remove_session()
     return trials
 
 

@@ -73,7 +73,7 @@ def tune(
         wanted = tuning.Search(base, name, training, validation, trials, patience)
         found = tuning.study(wanted, study or f"{base.name}-{name}", storage)
         if ray:
-            _cluster().search(wanted, found.study_name, storage, told, address=ray, threads=threads or 1)
+            _cluster().search(found, wanted, storage, told, address=ray, threads=threads or 1)
         else:
             tuning.search(found, wanted, told)
         best = tuning.best(found, base, name)
