@@ -66,5 +66,5 @@ def train(
             chosen, names, images, artifacts, runs, Progress(console),
             device=place, resume=resume, on_published=told,
         )  # fmt: skip
-        if result.diverged:
-            raise result.diverged
+        if result.trouble:
+            raise result.trouble
