@@ -20,11 +20,12 @@ from PIL import Image, ImageDraw
 
 from benchmarks.pictures import load, thumbnail, vote
 from benchmarks.strips import KINDS, Digits, make
+from imaging.page import Page
+from imaging.shapes import Box
 from service.errors import ServiceError
-from service.imaging.page import Page, read_page
-from service.imaging.shapes import Box
 from service.models import Model
 from service.numbers import Numbers, read_numbers
+from service.pictures import read_page
 from service.settings import Settings
 from service.vote import Outcome
 from tests import mnist

@@ -20,15 +20,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
+from imaging import warm_up
 from registry import store
 from registry.manifest import GATE
 from registry.rules import Floats
-from service import imaging
 from service.acceptance import accept
 from service.engine.backend import infer, score
 from service.engine.engine import open_engine
 from service.errors import ServiceError
 from service.models import Model, load_version
+from service.pictures import read
 from service.settings import Settings
 from service.vote import Outcome, count
 
@@ -110,7 +111,7 @@ def read_all(pictures: Sequence[Picture], models: Sequence[Model], gate: Model, 
         content = picture.path.read_bytes()
         started = time.thread_time()
         try:
-            seen = imaging.read(content, settings.max_pixels)
+            seen = read(content, settings.max_pixels)
             view, alone, note = seen.picture, seen.alone, "; ".join(seen.warnings)
         except ServiceError as error:
             view, alone, note = None, True, error.title
@@ -192,7 +193,7 @@ def main() -> None:
     settings = Settings(artifacts=told.artifacts, device="cpu", threads=1)
     models, gate = load(settings)
     pictures = [picture for folder in told.folders for picture in find(folder)]
-    imaging.warm_up()
+    warm_up()
     reads = read_all(pictures, models, gate, settings)
     baseline = vote(models, gate, [tutorial(picture.path.read_bytes()) for picture in pictures], settings)
     print(report(reads, baseline))

@@ -13,9 +13,9 @@ from PIL import Image, ImageDraw
 
 from benchmarks.pictures import thumbnail
 from benchmarks.trouble import KINDS
+from imaging import read
+from imaging.ground import find_ink
 from registry.rules import Floats
-from service.imaging import read
-from service.imaging.ground import find_ink
 from tests.mnist import digits
 
 ROOT = Path(__file__).parent.parent
@@ -36,7 +36,7 @@ def examples() -> dict[str, bytes]:
 
 def draw(content: bytes) -> Image.Image:
     """The four views of an upload side by side."""
-    from service.imaging.decode import decode
+    from imaging.decode import decode
 
     seen = read(content, 40_000_000)
     decoded = decode(content, 40_000_000)

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.trouble import file, grained, inked, rules, texture
+from imaging.shapes import Box, around
 from registry.rules import Floats
-from service.imaging.shapes import Box, around
 
 Random = np.random.Generator
 _MARGIN = 0.35  # of the digits' height: what is left free around a strip, at least

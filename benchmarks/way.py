@@ -17,7 +17,7 @@ from torch import Tensor
 from benchmarks.numbers import Read, made, read, source
 from benchmarks.pictures import load
 from benchmarks.strips import KINDS
-from service.imaging.page import Row
+from imaging.page import Row
 from service.settings import Settings
 from service.way import FEATURES, WEIGHTS, features, left_out
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from imaging.decode import Decoded
 from service.html import name_of, warning, words
-from service.imaging.decode import Decoded
 
 SIDE = 800  # pixels that the picture on the page is wide or high, at most
 

@@ -9,6 +9,10 @@ from itertools import count as numbers
 
 import structlog
 
+from imaging import Seen, warm_up
+from imaging.decode import Decoded
+from imaging.page import Page
+from imaging.plain import is_small
 from registry.rules import Floats
 from service import metrics, tracing
 from service.acceptance import accept
@@ -17,12 +21,9 @@ from service.engine.batcher import Batcher
 from service.engine.engine import open_engine
 from service.engine.queue import Counted, Queue
 from service.errors import NoQuorum, NotReady
-from service.imaging import Seen, read, warm_up
-from service.imaging.decode import Decoded, decode
-from service.imaging.page import Page, read_page
-from service.imaging.plain import is_small
 from service.models import Model
 from service.numbers import Numbers, read_numbers
+from service.pictures import decode, read, read_page
 from service.rollout import Rollout
 from service.schemas import State
 from service.settings import Settings
@@ -124,7 +125,7 @@ class Ensemble:
         return min(self.settings.max_batch, max(1, self.settings.queue // _SHARE))
 
     async def read(self, content: bytes) -> Seen:
-        """Decode an uploaded file, off the event loop where it takes long; raises what `imaging.read` does."""
+        """Decode an uploaded file, off the event loop where it takes long; raises what `pictures.read` does."""
         started = time.perf_counter()
         if is_small(content):
             seen = read(content, self.settings.max_pixels)
@@ -154,7 +155,7 @@ class Ensemble:
             raise NoQuorum(f"{error} /health says more.") from error
 
     async def read_page(self, content: bytes) -> Page:
-        """Decode an uploaded file and cut its numbers off the event loop; raises what `imaging.page.read_page` does."""
+        """Decode an uploaded file and cut its numbers off the event loop; raises what `pictures.read_page` does."""
         started, loop = time.perf_counter(), asyncio.get_running_loop()
         page = await loop.run_in_executor(self._decoders, read_page, content, self.settings.max_pixels)
         tracing.decoded(started)

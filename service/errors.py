@@ -12,6 +12,8 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+import imaging.errors
+
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
 VARY = {"Vary": "Accept"}  # for caches, of whatever is written otherwise where the request's Accept is another
@@ -97,12 +99,12 @@ class BodyTooLarge(ServiceError):
 
 class NotAPicture(ServiceError):
     status, name, title = 415, "not-a-picture", "This is not a picture that can be read"
-    default = "Send a PNG, JPEG, WebP, BMP, GIF or TIFF file."
+    default = imaging.errors.NotAPicture.default
 
 
 class BrokenPicture(ServiceError):
     status, name, title = 415, "broken-picture", "The picture is damaged"
-    default = "Its data ends early or is damaged. Save or copy it again and send it whole."
+    default = imaging.errors.BrokenPicture.default
 
 
 class BrokenArchive(ServiceError):
@@ -132,7 +134,7 @@ class WrongHost(ServiceError):
 
 class TooManyPixels(ServiceError):
     status, name, title = 422, "too-many-pixels", "The picture has too many pixels"
-    default = "Scale it down; 1000 pixels across are plenty for a digit."
+    default = imaging.errors.TooManyPixels.default
 
 
 class TooManyPictures(ServiceError):
@@ -142,16 +144,12 @@ class TooManyPictures(ServiceError):
 
 class BlankPicture(ServiceError):
     status, name, title = 422, "blank-picture", "The picture is blank"
-    default = (
-        "Nothing stands out from its ground. Send a picture with a digit on it, with more contrast if it is faint."
-    )
+    default = imaging.errors.BlankPicture.default
 
 
 class TooManyShapes(ServiceError):
     status, name, title = 422, "too-many-shapes", "The picture holds too many shapes"
-    default = (
-        "More than 64 shapes stand out from its ground. Send the part with the numbers alone, without other marks."
-    )
+    default = imaging.errors.TooManyShapes.default
 
 
 class WrongFeedback(ServiceError):

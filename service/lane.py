@@ -5,11 +5,11 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import TypeVar
 
+from imaging import Seen
 from registry.rules import Floats
 from service.engine.queue import Counted
 from service.ensemble import Ensemble
 from service.errors import Busy
-from service.imaging import Seen
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from service.imaging.line import Reason, Skipped
-from service.imaging.page import Page, Piece, Row
-from service.imaging.shapes import Box, around
+from imaging.line import Reason, Skipped
+from imaging.page import Page, Piece, Row
+from imaging.shapes import Box, around
 from service.vote import Outcome
 from service.way import find_way
 

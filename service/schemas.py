@@ -4,12 +4,12 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from imaging import line
+from imaging.ground import Polarity
+from imaging.steps import Step, Turn
 from registry.manifest import Manifest
 from registry.rules import Rule
 from service.errors import Problem
-from service.imaging import line
-from service.imaging.ground import Polarity
-from service.imaging.steps import Step, Turn
 from service.vote import Reason
 
 

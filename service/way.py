@@ -13,7 +13,7 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from service.imaging.page import Piece, Row
+from imaging.page import Piece, Row
 from service.vote import Outcome
 
 _LEAST = 1e-4  # a probability: a vote against says no more than that

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from imaging import Seen
 from registry.manifest import LABELS
 from registry.rules import Floats
 from registry.triton import OUTPUT
@@ -16,7 +17,6 @@ from service import metrics
 from service.acceptance import final_reason
 from service.ensemble import Ensemble
 from service.errors import BadRequest, NotReady, ServiceError
-from service.imaging import Seen
 from service.lane import Lane
 from service.oip.models import IMAGE, Listed
 from service.vote import Cast, Outcome, Reason

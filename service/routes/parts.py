@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from imaging.shapes import Box
 from registry.rules import Floats
 from service.errors import (
     BadRequest,
@@ -27,7 +28,6 @@ from service.errors import (
     TooManyPixels,
     UnknownEncoding,
 )
-from service.imaging.shapes import Box
 from service.schemas import MissingVote, Place, Vote
 from service.upload import FIELD
 from service.vote import Outcome

@@ -9,13 +9,13 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
+from imaging import Seen
 from service import metrics
 from service.acceptance import final_reason
 from service.dependencies import remember
 from service.engine.queue import Counted
 from service.ensemble import Ensemble
 from service.errors import BadRequest, responses
-from service.imaging import Seen
 from service.routes.direct import Direct
 from service.routes.parts import UPLOAD_ERRORS, body, ms, place_of, png_of
 from service.schemas import Look, Prediction

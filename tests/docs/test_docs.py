@@ -8,15 +8,15 @@ import pytest
 import typer
 from fastapi.routing import APIRoute
 
+from imaging import line
+from imaging.ground import Polarity
+from imaging.steps import Step
 from registry.manifest import Manifest
 from service.acceptance import Reject
 from service.app import create_app
 from service.client.rows import COLUMNS
 from service.commands.predict import predict
 from service.errors import all_errors
-from service.imaging import line
-from service.imaging.ground import Polarity
-from service.imaging.steps import Step
 from service.schemas import BatchAnswer, BatchPrediction, Look, NumberDigit, NumberPrediction, Prediction, State
 from service.settings import Settings, defaults, variables
 from service.vote import Reason

@@ -12,16 +12,17 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 from PIL import Image
 
+from imaging import look, read
+from imaging.errors import BlankPicture, PictureError
+from imaging.page import read_page
 from registry.rules import Floats
 from service.archive import unpack
-from service.errors import BlankPicture, all_errors
-from service.imaging import look, read
-from service.imaging.page import read_page
+from service.errors import all_errors
 from tests.hostile import archives, exif, jpeg, png
 from tests.support import encoded
 
 _PIXELS = 10**6
-ERRORS = tuple(error for error in all_errors() if error.status < 500)
+ERRORS: tuple[type[Exception], ...] = (PictureError, *(error for error in all_errors() if error.status < 500))
 _SIGNATURES = [
     b"",
     png.png()[:8],

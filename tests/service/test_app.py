@@ -16,10 +16,10 @@ import pytest
 from fastapi import FastAPI
 from PIL import Image
 
+from imaging import read
 from service.access import REFUSALS
 from service.app import create_app
 from service.errors import MEDIA_TYPE, all_errors
-from service.imaging import read
 from service.models import load_version
 from service.settings import Settings
 from tests.support import Fragile, Nowhere, drawing, encoded, hosting, publish_model, publish_three, wait_until_loaded

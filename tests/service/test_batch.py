@@ -20,10 +20,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from imaging import Seen, read
 from service.access import REFUSALS
 from service.app import create_app
 from service.errors import MEDIA_TYPE, Problem, all_errors
-from service.imaging import Seen, read
 from service.settings import Settings
 from tests.support import drawing, encoded, hosting, wait_until_loaded
 

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.pictures import load, vote
 from benchmarks.strips import Digits, Strip, make
-from service.imaging.page import read_page
+from imaging.page import read_page
 from service.models import Model
 from service.numbers import Numbers, read_numbers
 from service.settings import Settings

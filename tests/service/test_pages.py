@@ -10,16 +10,16 @@ from typing import Any, get_args
 import httpx
 import pytest
 
+from imaging import line
+from imaging.steps import Step
 from registry import store
 from service.app import create_app
 from service.errors import all_errors
 from service.html import percent, warning, words
-from service.imaging import line
-from service.imaging.steps import Step
 from service.schemas import Stage, State
 from service.settings import Settings
 from service.vote import Reason
-from tests.service.imaging.test_page import blots
+from tests.imaging.test_page import blots
 from tests.support import ROOT, Linear, drawing, encoded, hosting, publish_model, publish_three, wait_until_loaded
 
 PAGES = ("/", "/report", "/dashboard", "/docs", "/redoc")

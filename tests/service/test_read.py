@@ -14,8 +14,8 @@ from service.access import REFUSALS
 from service.app import create_app
 from service.errors import MEDIA_TYPE, all_errors
 from service.settings import Settings
+from tests.imaging.test_page import blots
 from tests.mnist import digits, labels
-from tests.service.imaging.test_page import blots
 from tests.support import encoded, hosting, wait_until_loaded
 
 STRIP = make(Digits(digits(), labels()), "clean", 1, seed=4)[0]

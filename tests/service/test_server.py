@@ -117,8 +117,8 @@ def test_a_decoder_at_work_does_not_outlast_the_grace_time(artifacts: Path, tmp_
     """The process exits 0 after its grace time, even if a picture is still being decoded in a thread."""
     slow = tmp_path / "slow.py"
     slow.write_text(
-        "import time, runpy, service.imaging\n"
-        "service.imaging.decode = lambda *_: time.sleep(600)\n"
+        "import time, runpy, imaging\n"
+        "imaging.decode = lambda *_: time.sleep(600)\n"
         "import service.ensemble\n"
         "service.ensemble.warm_up = lambda: None\n"
         "runpy.run_module('service', run_name='__main__')\n"

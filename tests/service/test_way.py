@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from service.imaging.page import Atom, Piece, Row
-from service.imaging.shapes import Box
+from imaging.page import Atom, Piece, Row
+from imaging.shapes import Box
 from service.vote import Cast, Outcome
 from service.way import FEATURES, UNGATED, WEIGHTS, features, find_way
 

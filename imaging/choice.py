@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from service.imaging.shapes import Box, Shape, around
+from imaging.shapes import Box, Shape, around
 
 _NEAR = 0.25  # of the digit's longer side: a stroke that far away may still be part of it
 _TALL = 0.6  # of the digit's height: as tall beside it is a digit of its own

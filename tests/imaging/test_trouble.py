@@ -8,10 +8,10 @@ import pytest
 from PIL import Image, ImageOps
 
 from benchmarks.trouble import KINDS, soft, strokes, texture
+from imaging import Seen, look, read
+from imaging.errors import BlankPicture
+from imaging.shapes import Box, find_shapes, printed_lines, stroke_width
 from registry.rules import Floats
-from service.errors import BlankPicture
-from service.imaging import Seen, look, read
-from service.imaging.shapes import Box, find_shapes, printed_lines, stroke_width
 from tests.mnist import digits
 from tests.support import encoded
 

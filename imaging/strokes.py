@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from imaging.errors import BlankPicture
+from imaging.ground import Ink, Polarity, find_ink
+from imaging.shapes import Mask, printed_lines, stroke_width
+from imaging.steps import Step
 from registry.rules import Floats
-from service.errors import BlankPicture
-from service.imaging.ground import Ink, Polarity, find_ink
-from service.imaging.shapes import Mask, printed_lines, stroke_width
-from service.imaging.steps import Step
 
 _FLOOR = 0.025  # of full scale: what stands out less is nothing
 _SIGMAS = 4.5  # of the paper's noise: as above

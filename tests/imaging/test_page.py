@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from benchmarks.strips import Digits, make
+from imaging.cuts import find_cuts
+from imaging.errors import BlankPicture, TooManyShapes
+from imaging.page import Page, read_page
 from registry.rules import Floats
-from service.errors import BlankPicture, TooManyShapes
-from service.imaging.cuts import find_cuts
-from service.imaging.page import Page, read_page
 from tests.mnist import digits, labels
 from tests.support import encoded
 

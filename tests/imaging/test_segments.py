@@ -1,9 +1,9 @@
 import pytest
 from PIL import Image
 
-from service.errors import BlankPicture, BrokenPicture, TooManyPixels
-from service.imaging import read
-from service.imaging.segments import is_held
+from imaging import read
+from imaging.errors import BlankPicture, BrokenPicture, TooManyPixels
+from imaging.segments import is_held
 from tests.damage import files
 from tests.hostile import jpeg
 from tests.support import drawing, encoded

@@ -1,4 +1,4 @@
-"""Whatever is sent, imaging answers with a picture or an error of the table, in bounded memory."""
+"""Whatever is sent, imaging answers with a picture or an error that we know, in bounded memory."""
 
 import subprocess
 import sys
@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.errors import BlankPicture, BrokenPicture, NotAPicture, TooManyPixels, TooManyShapes
-from service.imaging import read
-from service.imaging.page import read_page
+from imaging import read
+from imaging.errors import BlankPicture, BrokenPicture, NotAPicture, TooManyPixels, TooManyShapes
+from imaging.page import read_page
 from tests.damage import damaged, files
 
 LIMIT = 40_000_000
@@ -57,9 +57,9 @@ def test_a_damaged_page_gives_pieces_or_an_error_of_the_table(kind: str, random:
 _MEMORY = """
 import sys
 from random import Random
-from service.errors import ServiceError
-from service.imaging import read, warm_up
-from service.imaging.page import read_page
+from imaging.errors import PictureError
+from imaging import read, warm_up
+from imaging.page import read_page
 from tests.damage import damaged, files
 def peak():
     return int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) / 1024
@@ -75,7 +75,7 @@ for seed in range(int(sys.argv[1])):
         for reader in (read, read_page):
             try:
                 reader(damaged(content, random), 40_000_000)
-            except ServiceError:
+            except PictureError:
                 pass
 print(peak() - before)
 """

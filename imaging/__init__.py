@@ -12,15 +12,15 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from imaging.choice import choose, is_row
+from imaging.decode import decode
+from imaging.errors import BlankPicture
+from imaging.ground import Polarity
+from imaging.layout import is_mnist, lay_out
+from imaging.shapes import Box, Mask, bounds, find_shapes, stroke_width
+from imaging.steps import Step, Turn
+from imaging.strokes import find_strokes, whitened
 from registry.rules import Floats
-from service.errors import BlankPicture
-from service.imaging.choice import choose, is_row
-from service.imaging.decode import decode
-from service.imaging.ground import Polarity
-from service.imaging.layout import is_mnist, lay_out
-from service.imaging.shapes import Box, Mask, bounds, find_shapes, stroke_width
-from service.imaging.steps import Step, Turn
-from service.imaging.strokes import find_strokes, whitened
 
 _SIMILAR = 0.15  # of the digit's ink: another shape with so much is worth a word
 _FAINTER = 0.25  # of full ink: what is that strong and goes on from a digit is part of it
@@ -29,7 +29,7 @@ _WORTH = 0.05  # of its ink that it must gain by that
 _AS_WIDE = 0.4  # of its stroke's width that they must be
 _SMALLEST = 6  # pixels of ink that a digit has at least
 
-# One picture is read in one thread: the service has as many as it wants.
+# One picture is read in one thread: whoever calls has as many as it wants.
 cv2.setNumThreads(1)
 
 

@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from service.errors import BrokenPicture, NotAPicture, TooManyPixels
-from service.imaging.decode import Decoded, decode
-from service.imaging.plain import is_small, read_plain
+from imaging.decode import Decoded, decode
+from imaging.errors import BrokenPicture, NotAPicture, TooManyPixels
+from imaging.plain import is_small, read_plain
 from tests.support import encoded
 
 LIMIT = 40_000_000
@@ -21,7 +21,7 @@ PNG = encoded(DIGIT)
 def otherwise(content: bytes, monkeypatch: pytest.MonkeyPatch) -> Decoded:
     """What is read of a file where there is no short way."""
     with monkeypatch.context() as patched:
-        patched.setattr(importlib.import_module("service.imaging.decode"), "read_plain", lambda *_: None)
+        patched.setattr(importlib.import_module("imaging.decode"), "read_plain", lambda *_: None)
         return decode(content, LIMIT)
 
 

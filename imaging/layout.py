@@ -7,9 +7,9 @@ mass in the centre of 28x28.
 import cv2
 import numpy as np
 
+from imaging.shapes import stroke_width
+from imaging.steps import Step
 from registry.rules import Floats
-from service.imaging.shapes import stroke_width
-from service.imaging.steps import Step
 
 SIDE = 28
 FIT = 20

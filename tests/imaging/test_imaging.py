@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from imaging import look, read
+from imaging.errors import BlankPicture, BrokenPicture, NotAPicture, TooManyPixels
 from registry.rules import Floats
-from service.errors import BlankPicture, BrokenPicture, NotAPicture, TooManyPixels
-from service.imaging import look, read
 from tests.mnist import digits
 from tests.support import drawing, encoded
 
@@ -257,9 +257,9 @@ def test_a_large_picture_is_read_as_its_small_one_is() -> None:
 
 _MEMORY = """
 import sys
-from service import imaging
-from service.errors import ServiceError
-from service.imaging.page import read_page
+import imaging
+from imaging.errors import PictureError
+from imaging.page import read_page
 def peak():
     return int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) / 1024
 imaging.warm_up()
@@ -269,7 +269,7 @@ try:
     imaging.read(content, 40_000_000)
     read_page(content, 40_000_000)
     print("read", peak() - before)
-except ServiceError:
+except PictureError:
     print("refused", peak() - before)
 """
 

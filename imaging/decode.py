@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from imaging.errors import BrokenPicture, NotAPicture, TooManyPixels
+from imaging.plain import read_plain
+from imaging.segments import is_held
+from imaging.steps import Step, Turn
 from registry.rules import Floats
-from service.errors import BrokenPicture, NotAPicture, TooManyPixels
-from service.imaging.plain import read_plain
-from service.imaging.segments import is_held
-from service.imaging.steps import Step, Turn
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 MAX_MEMORY = 49e6  # bytes that a picture may take while it is decoded
@@ -44,7 +44,7 @@ _ORIENTATIONS: dict[object, tuple[Turn, bool]] = {
 # Pillow's remarks on odd metadata concern nobody here.
 python_warnings.filterwarnings("ignore", module=r"PIL\.")
 
-# The service has a limit of its own, in its settings, and its own words for it.
+# Whoever calls gives a limit, and there are words for it.
 Image.MAX_IMAGE_PIXELS = None
 
 

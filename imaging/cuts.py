@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from service.imaging.shapes import Mask
+from imaging.shapes import Mask
 
 _GROUND = 0.01  # cost of a pixel that is no ink: a short way is better
 _ASLANT = 0.02  # cost of a step aside

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
-from service.imaging.shapes import Box, Shape, around
+from imaging.shapes import Box, Shape, around
 
 Reason = Literal["a frame", "a line", "a comma or a point", "a dash or a minus", "a speck", "not a digit"]
 

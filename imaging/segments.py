@@ -2,7 +2,7 @@
 
 import re
 
-from service.errors import BrokenPicture
+from imaging.errors import BrokenPicture
 
 MOST_SEGMENTS = 1000  # photos have some hundred at most, and Pillow takes its time for each
 MOST_LOOSE = 1000  # bytes between those before the data, which Pillow goes through one by one

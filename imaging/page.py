@@ -13,16 +13,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from imaging.cuts import find_cuts
+from imaging.decode import decode
+from imaging.errors import BlankPicture, TooManyShapes
+from imaging.ground import Polarity
+from imaging.layout import lay_out
+from imaging.line import Line, Skipped, find_lines
+from imaging.shapes import Box, Labels, Mask, Shape, Shapes, bounds, find_shapes, printed_lines, stroke_width
+from imaging.steps import Step, Turn
+from imaging.strokes import Strokes, find_strokes, whitened
 from registry.rules import Floats
-from service.errors import BlankPicture, TooManyShapes
-from service.imaging.cuts import find_cuts
-from service.imaging.decode import decode
-from service.imaging.ground import Polarity
-from service.imaging.layout import lay_out
-from service.imaging.line import Line, Skipped, find_lines
-from service.imaging.shapes import Box, Labels, Mask, Shape, Shapes, bounds, find_shapes, printed_lines, stroke_width
-from service.imaging.steps import Step, Turn
-from service.imaging.strokes import Strokes, find_strokes, whitened
 
 MOST_SHAPES = 64
 _SIDE = 1000  # pixels a side that a picture is reduced to: a line of twenty digits still has fifty for each
