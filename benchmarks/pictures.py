@@ -29,7 +29,7 @@ from service.engine.backend import infer, score
 from service.engine.engine import open_engine
 from service.errors import ServiceError
 from service.models import Model, load_version
-from service.pictures import read
+from service.pictures import read as read_picture
 from service.settings import Settings
 from service.vote import Outcome, count
 
@@ -111,7 +111,7 @@ def read_all(pictures: Sequence[Picture], models: Sequence[Model], gate: Model, 
         content = picture.path.read_bytes()
         started = time.thread_time()
         try:
-            seen = read(content, settings.max_pixels)
+            seen = read_picture(content, settings.max_pixels)
             view, alone, note = seen.picture, seen.alone, "; ".join(seen.warnings)
         except ServiceError as error:
             view, alone, note = None, True, error.title
