@@ -83,12 +83,13 @@ def run(
     judged = {one.name: one for one in admission.judge(start, measured)} if start else {}
     for line in (line for one in judged.values() for line in one.lines()):
         say(progress.console, line)
-    trouble = _trouble(reasons, [one.refused for one in judged.values() if one.refused])
+    refused = {one.name: one.refused for one in judged.values() if one.refused} if start and start.strict else {}
+    trouble = _trouble(reasons, [*refused.values()])
     try:
         hold(recipe, measured, vote)
     except TargetMissedError as missed:
         raise TargetMissedError(f"{missed}; {trouble}" if trouble else missed) from missed
-    if refused := {name for name, one in judged.items() if one.refused}:
+    if refused:
         measured = [one for one in measured if one.name not in refused]
         if not measured:
             raise RefusedError(f"{trouble}; nothing was published")

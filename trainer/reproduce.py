@@ -1,7 +1,7 @@
 """Training a published version again, from its manifest alone, and holding the two against each other."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from trainer import compare, job, origin, published, recipe
 from trainer.compare import Comparison
 from trainer.errors import TrainerError
 from trainer.evaluate import Labels
+from trainer.finetune.start import SOURCE, begin
 from trainer.gate import job as gate
 from trainer.mnist import Mnist
 from trainer.origin import Origin
@@ -72,6 +73,8 @@ def same_data(first: Original, mnist: Mnist) -> None:
         TrainerError: naming the file that differs.
     """
     for file in first.manifest.data:
+        if file.name == SOURCE:  # which `begin` holds against the recipe
+            continue
         if mnist.sha256.get(file.name) != file.sha256:
             raise TrainerError(
                 f"{file.name}: not what {first.manifest.name} {first.manifest.version} was trained on; give --data"
@@ -86,9 +89,10 @@ def train(
     progress: Progress,
     *,
     device: torch.device,
+    feedback: Path | None = None,
     resume: bool,
 ) -> Manifest:
-    """Train and publish it again, as a voter or as a gate is.
+    """Train and publish it again, as a voter or as a gate is; one that was fine-tuned from its base and `feedback`.
 
     Raises:
         TrainerError: as `trainer.job.run` and `trainer.gate.job.run` do.
@@ -97,6 +101,12 @@ def train(
     if first.manifest.name == GATE:
         return gate.run(first.recipe, mnist, artifacts, runs, progress, device=device, resume=resume)[0]
     names = [first.network]
+    start = begin(first.recipe, names, first.root, feedback, mnist)
+    if start:
+        start = replace(start, strict=False)
+        return job.run(
+            start.recipe, names, start.mnist, artifacts, runs, progress, device=device, start=start, resume=resume
+        ).manifests[0]
     return job.run(first.recipe, names, mnist, artifacts, runs, progress, device=device, resume=resume).manifests[0]
 
 

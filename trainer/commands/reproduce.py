@@ -7,7 +7,7 @@ from rich.console import Console
 
 from trainer.commands import options, tables
 from trainer.commands.errors import again, clear_errors
-from trainer.commands.options import Data, Device, OtherData, Runs
+from trainer.commands.options import Device, OtherData, Runs, TrainData
 from trainer.console import say
 from trainer.progress import Progress
 
@@ -21,7 +21,7 @@ def reproduce(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the checkpoint of a run that was stopped.")
     ] = False,
-    data: Data = None,
+    data: TrainData = None,
     allow_other_data: OtherData = False,
     device: Device = "cpu",
     threads: Annotated[
@@ -42,12 +42,15 @@ def reproduce(
 
         first = reproducing.original(version)
         place = options.device(device, threads or first.threads)
-        images = mnist.load(data, other=allow_other_data)
+        folder, feedback = options.sources(data)
+        images = mnist.load(folder, other=allow_other_data)
         reproducing.same_data(first, images)
         if differs := reproducing.differs(first, place):
             say(console, f"{differs}: figures may differ")
         kept = artifacts or Path(temporary)
-        done = reproducing.train(first, images, kept, runs, Progress(console), device=place, resume=resume)
+        done = reproducing.train(
+            first, images, kept, runs, Progress(console), device=place, feedback=feedback, resume=resume
+        )
         pictures, truth = reproducing.test(first, images)
         old = published.answers(first.root, done.name, first.manifest.version, pictures, truth)
         new = published.answers(kept, done.name, done.version, pictures, truth)

@@ -16,7 +16,7 @@ from trainer.data import Examples
 from trainer.errors import TrainerError
 from trainer.finetune.digits import Digits, read, split
 from trainer.mnist import Mnist
-from trainer.recipe import Finetuning, Name, Recipe
+from trainer.recipe import Name, Recipe
 
 SOURCE = "feedback"  # what a manifest calls the digits among its data
 
@@ -31,7 +31,9 @@ class Start:
         training: digits that are learnt, beside MNIST's.
         held: digits by which it is judged, and which are never learnt.
         mnist: with the feedback's digest among its files.
+        repeat: how often each digit is learnt in an epoch.
         notes: what whoever trains should know.
+        strict: whether what is worse than its base is refused.
     """
 
     recipe: Recipe
@@ -39,7 +41,9 @@ class Start:
     training: Digits
     held: Digits
     mnist: Mnist
+    repeat: int
     notes: tuple[str, ...]
+    strict: bool = True
 
     def network(self, name: Name) -> nn.Module:
         """What the training of a model begins with: its batch norms are folded into its weights, and stay so."""
@@ -48,30 +52,28 @@ class Start:
     def examples(self, device: torch.device) -> Examples:
         """The digits that are learnt, each as often as the recipe says, on a device."""
         once = data.examples(self.training.pictures, self.training.labels, device)
-        return once.take(torch.arange(len(once), device=device).repeat(settings_of(self.recipe).repeat))
+        return once.take(torch.arange(len(once), device=device).repeat(self.repeat))
 
 
-def settings_of(recipe: Recipe) -> Finetuning:
-    """How a recipe fine-tunes.
-
-    Raises:
-        TrainerError: if it does not.
-    """
-    if recipe.finetune is None:
-        raise TrainerError(f"recipe {recipe.name}: feedback is learnt by one with a table finetune, like finetune")
-    return recipe.finetune
-
-
-def begin(recipe: Recipe, names: Sequence[Name], artifacts: Path, feedback: Path, mnist: Mnist) -> Start:
-    """Find the versions to start from, and the digits of a store of feedback.
+def begin(recipe: Recipe, names: Sequence[Name], artifacts: Path, feedback: Path | None, mnist: Mnist) -> Start | None:
+    """Find the versions to start from, and the digits of a store of feedback; None where a recipe starts from nothing.
 
     The newest version of each model; where the recipe names them by sha256, as a manifest's does, those.
 
     Raises:
-        TrainerError: if a version is not there or of another kind, or there is too little feedback.
+        TrainerError: if a version is not there or of another kind, there is too little feedback, or none where the
+            recipe wants it, or some where it does not.
         ArtifactError: if a version cannot be trusted.
     """
-    settings = settings_of(recipe)
+    if recipe.finetune is None:
+        if feedback is not None:
+            raise TrainerError(
+                f"recipe {recipe.name}: learns no feedback; give one with a table finetune, like --recipe finetune"
+            )
+        return None
+    if feedback is None:
+        raise TrainerError(f"recipe {recipe.name}: learns from feedback: give --data feedback:FILE")
+    settings = recipe.finetune
     cleaned = read(feedback, mnist)
     if settings.sha256 not in (None, cleaned.digits.digest):
         raise TrainerError(
@@ -101,6 +103,7 @@ def begin(recipe: Recipe, names: Sequence[Name], artifacts: Path, feedback: Path
         training,
         held,
         replace(mnist, sha256={**mnist.sha256, SOURCE: cleaned.digits.digest}),
+        settings.repeat,
         (f"{cleaned}: {len(training)} to learn, {len(held)} to judge by", *_leaks(recipe, bases, mnist)),
     )
 
