@@ -104,6 +104,12 @@ def figures(recipe: Recipe, measured: Measured, vote: Vote, robust: Robustness, 
             "classes": [asdict(one) for one in evaluate.by_class(counts)],
             "confusion": counts.tolist(),
         },
+        "data": {
+            "training": len(mnist.training_labels),
+            "test": {mnist.source: len(truth)},
+            "further": {one.source: len(one.labels) for one in mnist.further},
+        },
+        "further": {source: found.model_dump() for source, found in measured.further.items()},
         "vote": together["vote"],
         "coverage": {
             "model": [asdict(row) for row in coverage.coverage(test, truth)],

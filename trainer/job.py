@@ -118,14 +118,12 @@ def _trouble(diverged: str, refused: list[str]) -> TrainerError | None:
 def _version(
     recipe: Recipe, one: Measured, vote: Vote, robust: Robustness, mnist: Mnist, judged: Judged | None
 ) -> tuple[Manifest, dict[str, bytes]]:
-    """A version's manifest and its other files; one that was judged by feedback tells of it in both."""
+    """A version's manifest and its other files; of one that was judged by feedback the report says how."""
     manifest = draft.manifest(
         recipe, one.name, one.trained, one.metrics, mnist, temperature=one.temperature, weight=one.weight
     )
-    if judged is None:
-        return manifest, draft.files(recipe, one, vote, robust, mnist)
-    told = manifest.model_copy(update={"metrics": {**manifest.metrics, "feedback": judged.metrics}})
-    return told, draft.files(recipe, one, vote, robust, mnist, {"finetune": judged.report()})
+    more = {"finetune": judged.report()} if judged else None
+    return manifest, draft.files(recipe, one, vote, robust, mnist, more)
 
 
 def _publish(artifacts: Path, manifest: Manifest, files: dict[str, bytes]) -> Manifest:

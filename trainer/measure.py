@@ -1,7 +1,7 @@
 """Measuring trained models as they would be published: from the bytes of `model.pt`, each alone and as a vote."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -15,7 +15,7 @@ from trainer import evaluate, weight
 from trainer.errors import TargetMissedError
 from trainer.evaluate import Labels
 from trainer.loop import Trained
-from trainer.mnist import Mnist
+from trainer.mnist import Further, Mnist
 from trainer.recipe import Name, Recipe
 
 Split = Literal["validation", "test"]
@@ -32,6 +32,7 @@ class Measured:
     weight: float
     chances: dict[Split, Floats]  # calibrated probabilities [N, 10]
     metrics: dict[Split, Metrics]
+    further: dict[str, Metrics] = field(default_factory=dict)  # on the test parts of joined data, by source
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def measure(trained: dict[Name, Trained], mnist: Mnist, validation: NDArray[np.i
     truth: dict[Split, Labels] = {"validation": mnist.training_labels[validation], "test": mnist.test_labels}
     pictures: dict[Split, Labels] = {"validation": mnist.training_pictures[validation], "test": mnist.test_pictures}
     harder = weight.distorted(pictures["validation"], truth["validation"])
-    measured = [_measure(name, result, pictures, truth, harder) for name, result in trained.items()]
+    measured = [_measure(name, result, pictures, truth, harder, mnist.further) for name, result in trained.items()]
     return measured, together(measured, mnist, validation)
 
 
@@ -100,6 +101,7 @@ def _measure(
     pictures: dict[Split, Labels],
     truth: dict[Split, Labels],
     harder: tuple[Labels, Labels],
+    further: Sequence[Further],
 ) -> Measured:
     # Scripted as it is read back: with its weights in the usual order, whatever was faster in training.
     plain = trained.module.to(memory_format=torch.contiguous_format)
@@ -108,4 +110,8 @@ def _measure(
     temperature = evaluate.fit_temperature(logits["validation"], truth["validation"])
     chances = {split: probabilities(logits[split], temperature) for split in truth}
     metrics = {split: evaluate.metrics(chances[split], truth[split]) for split in truth}
-    return Measured(name, trained, model, temperature, weight.measure(model, *harder), chances, metrics)
+    beside = {
+        one.source: evaluate.metrics(probabilities(evaluate.logits(model, one.pictures), temperature), one.labels)
+        for one in further
+    }
+    return Measured(name, trained, model, temperature, weight.measure(model, *harder), chances, metrics, beside)

@@ -49,14 +49,29 @@ def to_stderr(message: str) -> None:
 
 
 @dataclass(frozen=True)
+class Further:
+    """Pictures [N, 28, 28] and labels [N], uint8, that are neither trained on nor the test set, and whose they are."""
+
+    source: str
+    pictures: Bytes
+    labels: Bytes
+
+
+@dataclass(frozen=True)
 class Mnist:
-    """Pictures [N, 28, 28] and labels [N], uint8, and the sha256 of each file they came from."""
+    """Pictures [N, 28, 28] and labels [N], uint8, and the sha256 of each file they came from.
+
+    MNIST's, or what was given in its place (`trainer.sources`): `source` then says whose the test set is, and `further`
+    are the test parts of what was joined to that.
+    """
 
     training_pictures: Bytes
     training_labels: Bytes
     test_pictures: Bytes
     test_labels: Bytes
     sha256: dict[str, str]
+    source: str = "mnist"
+    further: tuple[Further, ...] = ()
 
 
 def load(folder: Path | None = None, *, other: bool = False, say: Say = to_stderr) -> Mnist:
@@ -95,7 +110,7 @@ def read(folder: Path, *, other: bool = False) -> dict[str, bytes]:
     """
     if not folder.is_dir():
         raise TrainerError(f"{folder}: no such folder; it must hold {', '.join(SHA256)}")
-    contents = {name: _unpacked(folder / name) for name in SHA256}
+    contents = {name: unpacked(folder / name) for name in SHA256}
     for name, content in contents.items():
         _verify(folder / name, content, other=other)
     return contents
@@ -147,7 +162,12 @@ def save(contents: dict[str, bytes], folder: Path) -> None:
             beside.unlink(missing_ok=True)
 
 
-def _unpacked(path: Path) -> bytes:
+def unpacked(path: Path) -> bytes:
+    """The bytes of a file, or of the one beside it that is named so with .gz.
+
+    Raises:
+        TrainerError: naming the file, if neither is there or it cannot be unpacked.
+    """
     packed = path.with_name(f"{path.name}.gz")
     try:
         if path.exists() or not packed.exists():

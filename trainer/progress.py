@@ -77,6 +77,9 @@ class Progress:
                 f"{test.calibration_error:.2%}", "",
             )  # fmt: skip
         self.console.print(rows)
+        for one in measured:
+            for source, found in one.further.items():
+                say(self.console, f"{one.name:6} on the test part of {source}: {found.accuracy:.2%}")
 
     def robustness(self, robust: "Robustness") -> None:
         """Show the mean accuracy over corruptions."""

@@ -1,6 +1,7 @@
 """Training a published version again, from its manifest alone, and holding the two against each other."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,14 +9,14 @@ import numpy as np
 import torch
 
 from registry import store
-from registry.manifest import GATE, Manifest
-from trainer import compare, job, origin, published, recipe
+from registry.manifest import GATE, DataFile, Manifest
+from trainer import compare, job, origin, published, recipe, sources
 from trainer.compare import Comparison
 from trainer.errors import TrainerError
 from trainer.evaluate import Labels
 from trainer.finetune.start import SOURCE, begin
 from trainer.gate import job as gate
-from trainer.mnist import Mnist
+from trainer.mnist import SHA256, Mnist
 from trainer.origin import Origin
 from trainer.progress import Progress
 from trainer.published import Answers
@@ -32,6 +33,11 @@ class Original:
     recipe: Recipe
     network: Name  # what the recipe calls it
     root: Path
+
+    @property
+    def files(self) -> list[DataFile]:
+        """What it was trained and measured on, but the feedback of a fine-tuning, which its recipe vouches for."""
+        return [file for file in self.manifest.data if not (self.recipe.finetune and file.name == SOURCE)]
 
     @property
     def threads(self) -> int | None:
@@ -67,18 +73,32 @@ def differs(first: Original, device: torch.device) -> str:
 
 
 def same_data(first: Original, mnist: Mnist) -> None:
-    """Refuse data other than the version was trained and measured on.
+    """Refuse data other than the version was trained and measured on, or in another order.
 
     Raises:
-        TrainerError: naming the file that differs.
+        TrainerError: naming the file that differs, and what to give.
     """
-    for file in first.manifest.data:
-        if file.name == SOURCE:  # which `begin` holds against the recipe
-            continue
-        if mnist.sha256.get(file.name) != file.sha256:
-            raise TrainerError(
-                f"{file.name}: not what {first.manifest.name} {first.manifest.version} was trained on; give --data"
-            )
+    files, found = first.files, list(mnist.sha256.items())
+    for number, file in enumerate(files):
+        if number >= len(found) or found[number][1] != file.sha256:
+            raise TrainerError(f"{file.name}: not what {_trained_on(first)}")
+    if len(found) > len(files):
+        raise TrainerError(f"{found[len(files)][0]}: more than what {_trained_on(first)}")
+
+
+def check_given(first: Original, words: Sequence[str]) -> None:
+    """Refuse to fetch MNIST for a version that was trained on other data.
+
+    Raises:
+        TrainerError: saying what to give, if no data are given and the version's are not MNIST.
+    """
+    if not words and {file.sha256 for file in first.files} != set(SHA256.values()):
+        raise TrainerError(f"MNIST: not what {_trained_on(first)}")
+
+
+def _trained_on(first: Original) -> str:
+    wanted = sources.wanted({file.name: file.sha256 for file in first.files})
+    return f"{first.manifest.name} {first.manifest.version} was trained on; give --data for each of: {wanted}"
 
 
 def train(

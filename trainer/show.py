@@ -21,6 +21,7 @@ def counts(mnist: Mnist, recipe: Recipe) -> dict[str, NDArray[np.int64]]:
         "drawn": strokes.draw(recipe.drawn, recipe.seed)[1],
         "validation": mnist.training_labels[validation.numpy()],
         "test": mnist.test_labels,
+        **{f"test of {one.source}": one.labels for one in mnist.further},
     }
     return {name: np.bincount(labels, minlength=10) for name, labels in parts.items() if len(labels)}
 
@@ -38,7 +39,8 @@ def grid(mnist: Mnist, recipe: Recipe) -> bytes:
         for draw in range(_DRAWS if settings.augmentation.any else 1):
             drawn = augment(pictures)[:, 0].mul(255).round().clamp(0, 255)
             rows[f"{name}, draw {draw + 1}"] = drawn.byte().numpy()
-    return canvas.rows(f"MNIST, and what recipe {recipe.name} trains on", rows)
+    data = "MNIST" if mnist.source == "mnist" else mnist.source
+    return canvas.rows(f"{data}, and what recipe {recipe.name} trains on", rows)
 
 
 def _first(pictures: Labels, labels: Labels) -> Labels:

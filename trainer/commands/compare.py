@@ -23,11 +23,11 @@ def compare(
     console = Console()
     with clear_errors():
         from trainer import compare as comparing
-        from trainer import mnist, published
+        from trainer import published, sources
 
         options.device("cpu", threads)
         chosen = [published.version(artifacts, word) for word in (first, second)]
-        images = mnist.load(data, other=allow_other_data)
+        images = sources.load(data or (), other=allow_other_data)
         test = images.test_pictures, images.test_labels
         one, other = (published.answers(artifacts, *version, *test) for version in chosen)
         found = comparing.compare(one, other, images.test_labels)

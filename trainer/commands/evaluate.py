@@ -53,7 +53,7 @@ def evaluate(
     """
     console = Console()
     with clear_errors():
-        from trainer import coverage, ensemble, mnist, published
+        from trainer import coverage, ensemble, published, sources
 
         options.device("cpu", threads)
         by = options.rule(rule)
@@ -68,7 +68,7 @@ def evaluate(
             raise TrainerError("--curve: give --vote too")
         if vote and len(chosen) < 2:
             raise TrainerError("--vote: one model alone has no vote; give several, or none for all")
-        images = mnist.load(data, other=allow_other_data)
+        images = sources.load(data or (), other=allow_other_data)
         test = images.test_pictures, images.test_labels
         asked = [published.answers(artifacts, *version, *test) for version in chosen]
         rows = published.evaluate(asked, images)

@@ -33,13 +33,13 @@ def gate(
     """
     console = Console()
     with clear_errors(resume_hint=f"from the last whole epoch with: {again('--resume')}"):
-        from trainer import mnist
         from trainer import recipe as recipes
+        from trainer import sources
         from trainer.gate import job
 
         chosen = recipes.read(recipe)
         place = options.device(device, threads)
-        images = mnist.load(data, other=allow_other_data)
+        images = sources.load(data or (), other=allow_other_data)
         _, measured = job.run(
             chosen, images, artifacts, runs, Progress(console),
             device=place, resume=resume, on_published=lambda folder: say(console, f"published {folder}"),

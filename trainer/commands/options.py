@@ -13,23 +13,17 @@ if TYPE_CHECKING:
     from registry.rules import Rule
     from trainer.recipe import Name, Recipe
 
-_FEEDBACK = "feedback:"
-
 Data = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="DIR", help="Folder of MNIST's four files, plain or .gz. Without it they are fetched and cached."
-    ),
-]
-TrainData = Annotated[
     list[str] | None,
     typer.Option(
-        "--data",
-        metavar="DIR|feedback:FILE",
-        help="Folder of MNIST's four files, which are fetched and cached without it; beside it a store of feedback.",
+        metavar="DIR|KIND:DIR",
+        help="MNIST's four files, QMNIST, EMNIST's digits, other IDX files, or folders 0 to 9 of pictures. May be "
+        "repeated: all are trained on, and the first one's test set is the test set. Without it MNIST is fetched.",
     ),
 ]
-OtherData = Annotated[bool, typer.Option("--allow-other-data", help="Take files in --data that are not MNIST's.")]
+OtherData = Annotated[
+    bool, typer.Option("--allow-other-data", help="Take files in --data that have the names of MNIST's and are not.")
+]
 RecipeName = Annotated[
     str, typer.Option(metavar="NAME|FILE", help="A shipped recipe (quick, release, lenet5-1998, ...) or a file.")
 ]
@@ -38,19 +32,6 @@ Runs = Annotated[Path, typer.Option(metavar="DIR", help="Where checkpoints are k
 Picture = Annotated[Path, typer.Option(metavar="FILE", help="Where the picture is written.")]
 Device = Annotated[str, typer.Option(metavar="cpu|cuda|auto", help="Where to train.")]
 Threads = Annotated[int | None, typer.Option(min=1, metavar="N", help="CPU threads; torch chooses without it.")]
-
-
-def sources(given: list[str] | None) -> tuple[Path | None, Path | None]:
-    """The folder and the store of feedback that --data names, each once at most.
-
-    Raises:
-        TrainerError: if there are several of a kind.
-    """
-    stores = [Path(one.removeprefix(_FEEDBACK)) for one in given or () if one.startswith(_FEEDBACK)]
-    folders = [Path(one) for one in given or () if not one.startswith(_FEEDBACK)]
-    if len(stores) > 1 or len(folders) > 1:
-        raise TrainerError(f"--data {' --data '.join(given or ())}: give one folder and one store of feedback at most")
-    return next(iter(folders), None), next(iter(stores), None)
 
 
 def models(recipe: "Recipe", wanted: list[str] | None) -> "list[Name]":

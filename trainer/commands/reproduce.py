@@ -7,7 +7,7 @@ from rich.console import Console
 
 from trainer.commands import options, tables
 from trainer.commands.errors import again, clear_errors
-from trainer.commands.options import Device, OtherData, Runs, TrainData
+from trainer.commands.options import Data, Device, OtherData, Runs
 from trainer.console import say
 from trainer.progress import Progress
 
@@ -21,7 +21,7 @@ def reproduce(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the checkpoint of a run that was stopped.")
     ] = False,
-    data: TrainData = None,
+    data: Data = None,
     allow_other_data: OtherData = False,
     device: Device = "cpu",
     threads: Annotated[
@@ -37,13 +37,15 @@ def reproduce(
         clear_errors(resume_hint=f"from the last whole epoch with: {again('--resume')}"),
         tempfile.TemporaryDirectory() as temporary,
     ):
-        from trainer import mnist, published
+        from trainer import published, sources
         from trainer import reproduce as reproducing
+        from trainer.finetune.start import feedback_of
 
         first = reproducing.original(version)
         place = options.device(device, threads or first.threads)
-        folder, feedback = options.sources(data)
-        images = mnist.load(folder, other=allow_other_data)
+        words, feedback = feedback_of(data or ()) if first.recipe.finetune else (data or [], None)
+        reproducing.check_given(first, words)
+        images = sources.load(words, other=allow_other_data)
         reproducing.same_data(first, images)
         if differs := reproducing.differs(first, place):
             say(console, f"{differs}: figures may differ")

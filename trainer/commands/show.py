@@ -26,12 +26,12 @@ def show(
     """Look at the data: class counts, and a PNG of digits as they are above what a recipe trains on."""
     console = Console()
     with clear_errors():
-        from trainer import mnist, strokes
         from trainer import recipe as recipes
         from trainer import show as shown
+        from trainer import sources, strokes
 
         chosen = recipes.read(recipe)
-        images = mnist.load(data, other=allow_other_data)
+        images = sources.load(data or (), other=allow_other_data)
         counts = shown.counts(images, chosen)
         out.write_bytes(shown.grid(images, chosen))
         console.print(_counts(counts))

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from trainer.commands import options
 from trainer.commands.errors import again, clear_errors
-from trainer.commands.options import Artifacts, Device, OtherData, RecipeName, Runs, Threads, TrainData
+from trainer.commands.options import Artifacts, Data, Device, OtherData, RecipeName, Runs, Threads
 from trainer.console import say
 from trainer.progress import Progress
 
@@ -14,7 +14,7 @@ from trainer.progress import Progress
 def train(
     recipe: RecipeName = "quick",
     model: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this model; may be repeated.")] = None,
-    data: TrainData = None,
+    data: Data = None,
     allow_other_data: OtherData = False,
     artifacts: Artifacts = Path("artifacts"),
     runs: Runs = Path("runs"),
@@ -40,9 +40,9 @@ def train(
     console = Console()
     with clear_errors(resume_hint=f"from the last whole epoch with: {again('--resume')}"):
         from registry.manifest import GATE
-        from trainer import job, mnist
+        from trainer import job, sources
         from trainer import recipe as recipes
-        from trainer.finetune.start import begin
+        from trainer.finetune.start import begin, feedback_of
         from trainer.gate import job as gate_job
 
         def told(folder: Path) -> None:
@@ -56,8 +56,8 @@ def train(
             say(console, f"{artifacts} already holds {', '.join(names)}: nothing to train")
             return
         place = options.device(device, threads)
-        folder, feedback = options.sources(data)
-        images = mnist.load(folder, other=allow_other_data)
+        words, feedback = feedback_of(data or ()) if chosen.finetune else (data or [], None)
+        images = sources.load(words, other=allow_other_data)
         # First, so that a run that is stopped and resumed publishes nothing twice.
         if lacks_gate:
             gate = recipes.read(chosen.gate)

@@ -39,8 +39,8 @@ def tune(
     """
     console = Console()
     with clear_errors(resume_hint=f"with: {again()}"):
-        from trainer import mnist, sampling
         from trainer import recipe as recipes
+        from trainer import sampling, sources
 
         try:
             from trainer import tune as tuning
@@ -50,7 +50,7 @@ def tune(
         base = recipes.read(recipe)
         (name,) = options.models(base, [model])
         place = options.device(device, threads)
-        images = mnist.load(data, other=allow_other_data)
+        images = sources.load(data or (), other=allow_other_data)
         training, validation, _ = sampling.split(images, base, place)
         found = tuning.study(base, name, training, study or f"{base.name}-{name}", storage)
         tuning.search(found, base, name, training, validation, trials, lambda line: say(console, line))

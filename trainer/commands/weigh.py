@@ -29,12 +29,12 @@ def weigh(
     """
     console = Console()
     with clear_errors():
-        from trainer import mnist, reweigh
+        from trainer import reweigh, sources
 
         def told(manifest: "Manifest") -> None:
             where = artifacts / manifest.name / str(manifest.version)
             say(console, f"published {where}: weight {manifest.weight:.4g}")
 
         place = options.device(device, threads)
-        images = mnist.load(data, other=allow_other_data)
+        images = sources.load(data or (), other=allow_other_data)
         reweigh.again(versions, images, artifacts, device=place, on_published=told)

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from registry.manifest import Metrics
-from registry.rules import Floats, probabilities
+from registry.rules import Floats
 from trainer import evaluate
 from trainer.compare import mcnemar
 from trainer.evaluate import Labels
@@ -51,7 +50,6 @@ class Judged:
     base: int
     test: Change  # on MNIST's test set
     feedback: Change  # on the feedback that is held out
-    metrics: Metrics  # on the same feedback
 
     @property
     def refused(self) -> str | None:
@@ -82,7 +80,6 @@ def judge(start: Start, measured: Sequence[Measured]) -> list[Judged]:
 
 def _judge(start: Start, one: Measured) -> Judged:
     base, mnist, held = start.bases[one.name], start.mnist, start.held
-    chances: Floats = probabilities(evaluate.logits(one.model, held.pictures), one.temperature)
     return Judged(
         one.name,
         base.manifest.version,
@@ -90,8 +87,10 @@ def _judge(start: Start, one: Measured) -> Judged:
             _right(evaluate.logits(base.model, mnist.test_pictures), mnist.test_labels),
             _right(one.chances["test"], mnist.test_labels),
         ),
-        Change.of(_right(evaluate.logits(base.model, held.pictures), held.labels), _right(chances, held.labels)),
-        evaluate.metrics(chances, held.labels),
+        Change.of(
+            _right(evaluate.logits(base.model, held.pictures), held.labels),
+            _right(evaluate.logits(one.model, held.pictures), held.labels),
+        ),
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -14,9 +15,10 @@ from trainer import recipe as recipes
 from trainer.architecture import Architecture
 from trainer.data import Examples
 from trainer.errors import TrainerError
-from trainer.finetune.digits import Digits, read, split
-from trainer.mnist import Mnist
+from trainer.mnist import Further, Mnist
 from trainer.recipe import Name, Recipe
+from trainer.sources import feedback as source
+from trainer.sources.source import Labelled
 
 SOURCE = "feedback"  # what a manifest calls the digits among its data
 
@@ -30,7 +32,7 @@ class Start:
         bases: the version of each model that it starts from.
         training: digits that are learnt, beside MNIST's.
         held: digits by which it is judged, and which are never learnt.
-        mnist: with the feedback's digest among its files.
+        mnist: with the feedback's digest among its files, and what is held out to be measured on.
         repeat: how often each digit is learnt in an epoch.
         notes: what whoever trains should know.
         strict: whether what is worse than its base is refused.
@@ -38,8 +40,8 @@ class Start:
 
     recipe: Recipe
     bases: dict[Name, Artifact]
-    training: Digits
-    held: Digits
+    training: Labelled
+    held: Labelled
     mnist: Mnist
     repeat: int
     notes: tuple[str, ...]
@@ -55,32 +57,41 @@ class Start:
         return once.take(torch.arange(len(once), device=device).repeat(self.repeat))
 
 
+def feedback_of(words: Sequence[str]) -> tuple[list[str], Path | None]:
+    """What --data names but the store of feedback, and that.
+
+    Raises:
+        TrainerError: if there are several.
+    """
+    prefix = f"{SOURCE}:"
+    stores = [Path(word.removeprefix(prefix)) for word in words if word.startswith(prefix)]
+    if len(stores) > 1:
+        raise TrainerError(f"--data: {len(stores)} stores of feedback; a fine-tuning learns from one")
+    return [word for word in words if not word.startswith(prefix)], next(iter(stores), None)
+
+
 def begin(recipe: Recipe, names: Sequence[Name], artifacts: Path, feedback: Path | None, mnist: Mnist) -> Start | None:
     """Find the versions to start from, and the digits of a store of feedback; None where a recipe starts from nothing.
 
     The newest version of each model; where the recipe names them by sha256, as a manifest's does, those.
 
     Raises:
-        TrainerError: if a version is not there or of another kind, there is too little feedback, or none where the
-            recipe wants it, or some where it does not.
+        TrainerError: if a version is not there or of another kind, or there is too little feedback.
         ArtifactError: if a version cannot be trusted.
     """
     if recipe.finetune is None:
-        if feedback is not None:
-            raise TrainerError(
-                f"recipe {recipe.name}: learns no feedback; give one with a table finetune, like --recipe finetune"
-            )
         return None
     if feedback is None:
         raise TrainerError(f"recipe {recipe.name}: learns from feedback: give --data feedback:FILE")
     settings = recipe.finetune
-    cleaned = read(feedback, mnist)
-    if settings.sha256 not in (None, cleaned.digits.digest):
+    cleaned = source.clean(feedback)
+    if settings.sha256 not in (None, cleaned.sha256):
         raise TrainerError(
             f"{feedback}: other feedback than the {settings.digits} digits of sha256 {settings.sha256}; keep what a "
             "version was trained on by python -m service feedback export"
         )
-    training, held = split(cleaned.digits, settings.held)
+    digits, known = _new(cleaned.digits, mnist)
+    training, held = source.split(digits, settings.held)
     if min(len(training), len(held)) < settings.least:
         raise TrainerError(
             f"{feedback}: {len(training)} digits to learn and {len(held)} to judge by are too few; the recipe's "
@@ -94,7 +105,7 @@ def begin(recipe: Recipe, names: Sequence[Name], artifacts: Path, feedback: Path
         update={
             "base": {name: base.manifest.sha256 for name, base in bases.items()},
             "digits": len(cleaned.digits),
-            "sha256": cleaned.digits.digest,
+            "sha256": cleaned.sha256,
         }
     )
     return Start(
@@ -102,10 +113,29 @@ def begin(recipe: Recipe, names: Sequence[Name], artifacts: Path, feedback: Path
         bases,
         training,
         held,
-        replace(mnist, sha256={**mnist.sha256, SOURCE: cleaned.digits.digest}),
+        replace(
+            mnist,
+            sha256={**mnist.sha256, SOURCE: cleaned.sha256},
+            further=(*mnist.further, Further(SOURCE, held.pictures, held.labels)),
+        ),
         settings.repeat,
-        (f"{cleaned}: {len(training)} to learn, {len(held)} to judge by", *_leaks(recipe, bases, mnist)),
+        (
+            f"{cleaned}{known}: {len(training)} to learn, {len(held)} to judge by",
+            *_leaks(recipe, bases, mnist),
+        ),
     )
+
+
+def _new(digits: Labelled, mnist: Mnist) -> tuple[Labelled, str]:
+    """Those that are none of MNIST's, and how many are, in words.
+
+    A picture of the test set must not be learnt, and one of the training set is there already.
+    """
+    parts = [*(part for part in mnist.further), Further("", mnist.test_pictures, mnist.test_labels)]
+    theirs = [Labelled(part.pictures, part.labels).digests for part in parts]
+    theirs.append(Labelled(mnist.training_pictures, mnist.training_labels).digests)
+    there = np.isin(digits.digests, np.concatenate(theirs))
+    return digits.take(~there), f", {there.sum()} of which are in the other data" if there.any() else ""
 
 
 def _base(artifacts: Path, name: Name, wanted: str | None) -> Artifact:
