@@ -16,7 +16,7 @@ from registry.feedback_figures import Figures
 from registry.manifest import Manifest
 from service.schemas import Live, LiveAccuracy, LiveConfidence
 
-_SECONDS = 5.0  # that figures are told again before the store is read anew
+_SECONDS = 15.0  # that figures are told again before the store is read anew
 _NORMAL = NormalDist().inv_cdf(0.975)
 # Pictures of each label in MNIST's training set, by which the shares of answers are measured.
 TRAINING_LABELS = (5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949)
@@ -92,7 +92,7 @@ def _live(figures: Figures, served: Iterable[Manifest]) -> Live:
         accuracy.append(
             LiveAccuracy(
                 model=each.model,
-                version=each.version or None,
+                version=each.version,
                 answers=each.answers,
                 right=each.right,
                 accuracy=each.right / each.answers,
@@ -131,10 +131,9 @@ def families(live: Live) -> Iterator[Metric]:
     rows.add_metric(["kept"], live.kept)
     rows.add_metric(["pending"], live.pending)
     for each in live.accuracy:
-        version = "" if each.version is None else str(each.version)
-        answers.add_metric([each.model, version], each.answers)
+        answers.add_metric([each.model, each.version], each.answers)
         for bound, share in (("low", each.low), ("share", each.accuracy), ("high", each.high)):
-            accuracy.add_metric([each.model, version, bound], share)
+            accuracy.add_metric([each.model, each.version, bound], share)
     if live.label_drift is not None:
         labels.add_metric([], live.label_drift)
     for sure in live.confidence:

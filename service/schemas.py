@@ -228,7 +228,7 @@ class LiveAccuracy(BaseModel):
     """How often a version, or the vote, was right, by feedback."""
 
     model: str = Field(examples=["lenet5"], description="a model, or `vote`")
-    version: int | None = Field(examples=[1], description="none of the vote")
+    version: str = Field(examples=["1"], description="of the vote all that took part, as `mlp 1, cnn 2, lenet5 1`")
     answers: int = Field(ge=1, examples=[412], description="with feedback")
     right: int = Field(ge=0, examples=[398])
     accuracy: float = Field(ge=0, le=1, examples=[0.966])

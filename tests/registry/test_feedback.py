@@ -88,7 +88,11 @@ def test_figures_add_up_what_is_kept(store: Store) -> None:
     store.remember([answer("d", label=3)])
     found = store.figures(NOW - 50)
     assert (found.kept, found.pending) == (3, 1)
-    assert found.right == (Right("vote", 0, 3, 2), Right("cnn", 1, 3, 2), Right("mlp", 2, 3, 3))
+    assert found.right == (
+        Right("vote", "cnn 1, mlp 2", 3, 2),
+        Right("cnn", "1", 3, 2),
+        Right("mlp", "2", 3, 3),
+    )
     assert found.labels == (0, 1, 0, 1, 0, 0, 0, 1, 0, 0)
     assert [(one.model, one.answers) for one in found.sureness] == [("cnn", 3), ("mlp", 3)]
     assert found.sureness[0].confidence == pytest.approx(0.8)

@@ -223,7 +223,7 @@ def test_models_and_metrics_tell_how_it_goes(fed: httpx.Client) -> None:
     live = fed.get("/models").json()["live"]
     assert (live["kept"], live["pending"]) == (3, 0)
     assert [(one["model"], one["version"]) for one in live["accuracy"]] == [
-        ("vote", None), ("cnn", 1), ("lenet5", 1), ("mlp", 1)
+        ("vote", "mlp 1, cnn 1, lenet5 1"), ("cnn", "1"), ("lenet5", "1"), ("mlp", "1")
     ]  # fmt: skip
     vote = live["accuracy"][0]
     assert vote["answers"] == 3
@@ -234,7 +234,9 @@ def test_models_and_metrics_tell_how_it_goes(fed: httpx.Client) -> None:
     told = fed.get("/metrics").text
     assert 'digitvote_feedback_rows{state="kept"} 3.0' in told
     assert 'digitvote_live_answers{model="cnn",version="1"} 3.0' in told
-    assert f'digitvote_live_accuracy{{bound="high",model="vote",version=""}} {vote["high"]}' in told
+    assert (
+        f'digitvote_live_accuracy{{bound="high",model="vote",version="mlp 1, cnn 1, lenet5 1"}} {vote["high"]}' in told
+    )
     assert f"digitvote_label_drift {live['label_drift']}" in told
 
 
