@@ -85,7 +85,7 @@ _UNKNOWN = (
 
 def _look(folder: Path) -> list[str]:
     """The kinds of data that a folder holds, but MNIST's."""
-    names = [pair.images.name for pair in idx.pairs(folder)]
+    names = idx.images(folder)
     known = {"qmnist": qmnist.PREFIX, "emnist": emnist.PREFIX}
     found = [kind for kind, prefix in known.items() if any(name.startswith(prefix) for name in names)]
     if names and not found:

@@ -14,7 +14,7 @@ from trainer.layout import SIDE
 from trainer.mnist import Say, unpacked
 from trainer.sources.source import Labelled, Source, held_back, joined, name_of
 
-_IMAGES = re.compile(r"(.*)images(.*idx3.*)")
+_IMAGES = re.compile(r"(?!\.).*images.*idx3.*")
 _TEST = re.compile(r"(^|[-_.])(test|t10k)([-_.]|$)")
 _TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4"}  # by the header's third byte
 
@@ -70,19 +70,29 @@ def pairs(folder: Path, prefix: str = "") -> list[Pair]:
     Raises:
         TrainerError: if there is no such folder, or pictures are without labels.
     """
-    if not folder.is_dir():
-        raise TrainerError(f"{folder}: no such folder")
-    names = sorted({path.name.removesuffix(".gz") for path in folder.iterdir() if path.is_file()})
-    found = []
-    for name in names:
-        if not name.startswith(prefix) or not (parts := _IMAGES.fullmatch(name)):
-            continue
-        stem = f"{parts[1]}labels"
+    names, found = _names(folder), []
+    for name in images(folder, prefix):
+        stem = f"{name.partition('images')[0]}labels"
         labels = [one for one in names if one.startswith(stem)]
         if len(labels) != 1:
             raise TrainerError(f"{folder / name}: {'no' if not labels else 'more than one'} file of labels, {stem}…")
         found.append(Pair(folder / name, folder / labels[0]))
     return found
+
+
+def images(folder: Path, prefix: str = "") -> list[str]:
+    """The names, without .gz, of a folder's files of pictures that begin so.
+
+    Raises:
+        TrainerError: if there is no such folder.
+    """
+    return [name for name in _names(folder) if name.startswith(prefix) and _IMAGES.fullmatch(name)]
+
+
+def _names(folder: Path) -> list[str]:
+    if not folder.is_dir():
+        raise TrainerError(f"{folder}: no such folder")
+    return sorted({path.name.removesuffix(".gz") for path in folder.iterdir() if path.is_file()})
 
 
 def _labelled(pair: Pair, images: bytes, labels: bytes, *, transposed: bool) -> Labelled:
@@ -108,7 +118,7 @@ def array(path: Path, content: bytes) -> NDArray[np.signedinteger[Any] | np.unsi
         TrainerError: naming the file, if it is none or not as long as its header says.
     """
     kind, dimensions = (content[2], content[3]) if len(content) > 3 else (0, 0)
-    if content[:2] != b"\0\0" or kind not in _TYPES or not dimensions or len(content) < 4 + 4 * dimensions:
+    if content[:2] != b"\0\0" or kind not in _TYPES or dimensions not in (1, 2, 3) or len(content) < 4 + 4 * dimensions:
         raise TrainerError(f"{path}: no IDX file of whole numbers: starts with {content[:4].hex() or 'nothing'}")
     shape = tuple(map(int, np.frombuffer(content, ">u4", dimensions, offset=4)))
     dtype = np.dtype(_TYPES[kind])

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from trainer.layout import SIDE, Bytes
 
-_HELD = 0.2  # of a source that has no test part of its own
+# Of a source that has no test part of its own: a picture is held back up to this digest, a fifth of all that may be,
+_HELD = np.uint64(2**64 // 5)
+_LEAST = 10  # and one in so many of each label, however its digests fall
 
 
 @dataclass(frozen=True)
@@ -51,20 +53,19 @@ def joined(parts: list[Labelled]) -> Labelled:
 
 
 def held_back(whole: Labelled) -> tuple[Labelled, Labelled]:
-    """A training and a test part: of each label about a fifth, one at least where there are two, is for test.
+    """A training and a test part: of each label about a fifth, a tenth at least, is for test.
 
-    Which is decided by a picture's own pixels, so that one held back stays so while others are added, whatever the
-    recipe's seed is, and one that is there twice lies on one side.
+    Which is decided by a picture's own pixels, so that one held back mostly stays so while others are added, whatever
+    the recipe's seed is, and one that is there twice lies on one side.
     """
     digests = whole.digests
-    test = digests < np.uint64(_HELD * 2**64)
-    for label in range(10):
+    test = np.zeros(len(whole), bool)
+    for label in np.unique(whole.labels):
         mine = whole.labels == label
         different = np.unique(digests[mine])
-        if len(different) > 1 and not test[mine].any():
-            test |= mine & (digests == different[0])
-        elif len(different) > 1 and test[mine].all():
-            test &= ~(mine & (digests == different[-1]))
+        if len(different) > 1:
+            least, most = different[(len(different) - 1) // _LEAST], different[-2]
+            test |= mine & (digests <= min(max(_HELD, least), most))
     return whole.take(~test), whole.take(test)
 
 
