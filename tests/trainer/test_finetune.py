@@ -2,18 +2,21 @@ import json
 import re
 import shutil
 import sqlite3
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner, Result
 
 from registry import store
 from registry.feedback import Store
 from registry.open import open_version
 from tests.feedback import fill, sevens
-from tests.trainer.conftest import DATA, OTHER, TinyRun, cli
+from tests.trainer.conftest import DATA, OTHER, TinyRun
 from trainer import evaluate, mnist, recipe, sources
+from trainer.__main__ import app
 from trainer.errors import TrainerError
 from trainer.finetune.admission import Change, Judged
 from trainer.finetune.start import begin, feedback_of
@@ -65,9 +68,15 @@ def artifacts(tiny_run: TinyRun, tmp_path: Path) -> Path:
     return tmp_path / "artifacts"
 
 
-def checked(text: str = SHORT) -> Recipe:
-    import tomllib
+def run(*arguments: object) -> Result:
+    """The command line, in this process: importing torch anew would take longer than the training."""
+    try:
+        return CliRunner().invoke(app, [str(word) for word in arguments])
+    finally:
+        torch.set_flush_denormal(False)
 
+
+def checked(text: str = SHORT) -> Recipe:
     return recipe.check(tomllib.loads(text), "short.toml")
 
 
@@ -215,8 +224,8 @@ def test_sevens_are_learnt_published_and_learnt_again_to_the_bit(artifacts: Path
     """The command publishes a next version that says what it came from; `reproduce` comes to the same answers."""
     places = ("--artifacts", artifacts, "--runs", short.parent / "runs")
     given = (*OTHER, "--data", f"feedback:{path}")
-    done = cli("train", "--recipe", short, *given, *places)
-    assert done.returncode == 0, done.stderr
+    done = run("train", "--recipe", short, *given, *places)
+    assert done.exit_code == 0, done.stderr
     told = re.sub(r"\s+", " ", done.stdout)
     assert re.search(r"feedback: 60 digits in 60 answers: \d+ to learn, \d+ to judge by", told)
     assert re.search(r"mlp feedback held out: .*% before, .*% after", told)
@@ -227,11 +236,11 @@ def test_sevens_are_learnt_published_and_learnt_again_to_the_bit(artifacts: Path
     assert {file.name: file.sha256 for file in second.data}["feedback"] == feedback.clean(path).sha256
     report = json.loads((artifacts / "mlp" / "2" / "report" / "metrics.json").read_text())
     assert report["finetune"]["feedback"]["after"] >= report["finetune"]["feedback"]["before"]
-    again = cli("reproduce", artifacts / "mlp" / "2", *given, "--runs", short.parent / "again")
-    assert again.returncode == 0, again.stderr
+    again = run("reproduce", artifacts / "mlp" / "2", *given, "--runs", short.parent / "again")
+    assert again.exit_code == 0, again.stderr
     assert "the same answers, bit for bit" in re.sub(r"\s+", " ", again.stdout)
-    without = cli("reproduce", artifacts / "mlp" / "2", *OTHER, "--runs", short.parent / "again")
-    assert (without.returncode, without.stderr) == (
+    without = run("reproduce", artifacts / "mlp" / "2", *OTHER, "--runs", short.parent / "again")
+    assert (without.exit_code, without.stderr) == (
         2, "error: recipe short: learns from feedback: give --data feedback:FILE\n"
     )  # fmt: skip
 
@@ -241,8 +250,8 @@ def test_only_what_is_no_worse_is_published(artifacts: Path, short: Path, path: 
     ruined = SHORT.partition("[models.mlp]")[2].replace("learning_rate = 0.0001", "learning_rate = 0.5")
     short.write_text(f"{SHORT}\n[models.lenet5]{ruined}")
     places = ("--artifacts", artifacts, "--runs", short.parent / "runs")
-    done = cli("train", "--recipe", short, *OTHER, "--data", f"feedback:{path}", *places)
-    assert done.returncode == 1, done.stdout
+    done = run("train", "--recipe", short, *OTHER, "--data", f"feedback:{path}", *places)
+    assert done.exit_code == 1, done.stdout
     assert done.stderr.startswith("error: lenet5: is worse on MNIST's test set")
     assert store.versions(artifacts, "mlp") == [1, 2]
     assert store.versions(artifacts, "lenet5") == [1]
