@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from python_multipart.multipart import parse_options_header
 
 from service.dependencies import get_feedback
@@ -35,14 +35,21 @@ MAX_BYTES = 2**16
 router = APIRouter(tags=["predict"])
 
 
+def _whole(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]  # JSON's 7.0 is an integer too, its "7" and true are none
+
+
 class Correction(BaseModel):
     """What an answer should have been."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
     request_id: str = Field(min_length=1, max_length=128, description="the answer's, as its receipt has it")
-    label: int = Field(ge=0, le=9, description="the right one")
-    index: int = Field(
+    label: Whole = Field(ge=0, le=9, description="the right one")
+    index: Whole = Field(
         0, ge=0, le=10**6, description="which picture of a /predict/batch, or which of the `digits` of a /read, from 0"
     )
 
