@@ -16,12 +16,14 @@ from starlette.responses import Response
 from service import access, metrics, tracing
 from service.ensemble import Ensemble
 from service.errors import BadRequest, BodyTooLarge, MethodNotAllowed, NotFound, ServiceError, describe, problem
+from service.feedback import Feedback
 from service.guard import Limit, Limits, RequestLog
 from service.lane import Lane
+from service.live import Reader
 from service.oip import openapi
 from service.oip import routes as oip
 from service.problem_pages import ProblemPages
-from service.routes import batch, form, pages, predict, probes, read, report, status, telemetry
+from service.routes import batch, feedback, form, pages, predict, probes, read, report, status, telemetry
 from service.settings import Settings
 
 log = structlog.get_logger("service")
@@ -41,18 +43,23 @@ the service speaks the Open Inference Protocol, as Triton does; errors there are
 def create_app(settings: Settings) -> FastAPI:
     """The ASGI application of these settings; its models are loaded once its lifespan has begun."""
     ensemble = Ensemble(settings)
+    memory = Feedback(settings, settings.feedback) if settings.feedback else None
     traces = tracing.provider(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         tracing.start(traces, settings)
         ensemble.start()
+        if memory is not None:
+            memory.start()
         if settings.workers > 1:
             await _settled(ensemble)
             if app.state.replaces:
                 _end_if_failed(ensemble)
         yield
         await ensemble.stop()
+        if memory is not None:
+            await memory.stop()
         await tracing.stop(traces)
 
     app = FastAPI(
@@ -69,10 +76,12 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.ensemble = ensemble
     app.state.replaces = False  # whether a worker ends for this one's sake
     app.state.lane = Lane(ensemble)
+    app.state.feedback = memory
+    app.state.live = Reader(settings.feedback, settings.feedback_minutes) if settings.feedback else None
     # As routes of the application itself: one of a router within it is found by twice as many steps.
     app.router.routes.extend(predict.router.routes)
     metrics.know(predict.router)
-    for part in (batch, read, status, probes, telemetry, form, report, oip):
+    for part in (batch, read, feedback, status, probes, telemetry, form, report, oip):
         app.include_router(part.router)
         metrics.know(part.router)
     pages.mount(app)
@@ -80,7 +89,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(
         Limits,
         limit=_limit(settings),
-        own={batch.PATH: many},
+        own={batch.PATH: many, feedback.PATH: Limit(feedback.MAX_BYTES, settings.queue)},
         held_bytes=settings.held_bytes,
         deadline_ms=settings.deadline_ms,
     )

@@ -64,6 +64,19 @@ class NotFound(ServiceError):
     default = "The routes are listed at /docs."
 
 
+class FeedbackOff(ServiceError):
+    status, name, title = 404, "feedback-off", "Feedback is not taken here"
+    default = "Whoever runs this service switches it on by DIGITVOTE_FEEDBACK=FILE, which names where it is kept."
+
+
+class UnknownAnswer(ServiceError):
+    status, name, title = 404, "unknown-answer", "No such answer is remembered"
+    default = (
+        "The request id or the index is none of an answer, or of one that was given too long ago. Send what its "
+        "receipt has, soon after."
+    )
+
+
 class MethodNotAllowed(ServiceError):
     status, name, title = 405, "method-not-allowed", "This route has another method"
     default = "The routes and their methods are listed at /docs."
@@ -139,6 +152,11 @@ class TooManyShapes(ServiceError):
     default = imaging.errors.TooManyShapes.default
 
 
+class WrongFeedback(ServiceError):
+    status, name, title = 422, "wrong-feedback", "The feedback says nothing that can be kept"
+    default = 'Send {"request_id": "…", "label": 7} as application/json, with a label from 0 to 9.'
+
+
 class TooOften(ServiceError):
     status, name, title = 429, "too-often", "Too many requests of one sender"
     default = "RateLimit-Policy says how many are taken. Try again after the seconds that Retry-After says."
@@ -154,6 +172,11 @@ class Busy(ServiceError):
     default = "As many requests are in flight as are taken at once. Try again after the seconds that Retry-After says."
 
 
+class FeedbackUnavailable(ServiceError):
+    status, name, title = 503, "feedback-unavailable", "Feedback cannot be kept now"
+    default = "The store cannot be written; the service's log says why. Predictions are answered all the same."
+
+
 class NotReady(ServiceError):
     status, name, title = 503, "not-ready", "The service is not ready"
     default = "It is starting or shutting down. Try again after the seconds that Retry-After says."
@@ -167,6 +190,11 @@ class NoQuorum(ServiceError):
 class TooLate(ServiceError):
     status, name, title = 504, "too-late", "The answer did not come in time"
     default = "The request's deadline passed before it was answered. Allow more time, or send it when less is going on."
+
+
+class FeedbackFull(ServiceError):
+    status, name, title = 507, "feedback-full", "There is no room for more feedback"
+    default = "Whoever runs this service makes room. Predictions are answered all the same."
 
 
 def all_errors() -> list[type[ServiceError]]:

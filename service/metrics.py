@@ -24,6 +24,7 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.registry import Collector
 
 from registry.manifest import Manifest
 from registry.rules import Floats
@@ -55,6 +56,7 @@ DISAGREEMENTS = _counter("digitvote_disagreements_total", "digits in answers on 
 REJECTIONS = _counter("digitvote_rejections_total", "digits in answers that were not accepted", ["reason"])
 REFUSALS = _counter("digitvote_refusals_total", "requests answered by an error", ["error"])
 KEY_REQUESTS = _counter("digitvote_key_requests_total", "requests that came with a known key", ["key"])
+FEEDBACK_LOST = _counter("digitvote_feedback_lost_total", "answers that could not be remembered for feedback")
 MODEL_INFO = _gauge(
     "digitvote_model_info", "1 for what is served", ["model", "version", "sha256"], multiprocess_mode="livemax"
 )
@@ -188,9 +190,9 @@ def forget(worker: int) -> None:
     mark_process_dead(worker)
 
 
-def text() -> bytes:
-    """Everything in Prometheus' text format, of all workers together."""
-    return generate_latest(_together())
+def text(more: Iterable[Metric] = ()) -> bytes:
+    """Everything in Prometheus' text format, of all workers together, and what was made for this time alone."""
+    return generate_latest(_together()) + generate_latest(_Made(more))
 
 
 def collected() -> Iterable[Metric]:
@@ -215,3 +217,14 @@ def _together() -> CollectorRegistry:
     together = CollectorRegistry()
     MultiProcessCollector(together)
     return together
+
+
+class _Made(Collector):
+    """Families that were made elsewhere."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        """They."""
+        return self._families

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from registry.manifest import GATE
+from registry.manifest import GATE, Manifest
 from service import metrics
 from service.engine.engine import Engine, open_engine
 from service.models import Model, load_version
@@ -44,6 +44,12 @@ class Rollout:
         self._lock = asyncio.Lock()
         self._woken = asyncio.Event()
         self._watch: asyncio.Task[None] | None = None
+
+    @property
+    def manifests(self) -> list[Manifest]:
+        """Of all versions that are served, canaries too."""
+        seats = [seat for place in self.places.values() for seat in place.seats]
+        return [seat.model.manifest for seat in seats if seat.model.manifest]
 
     async def start(self) -> None:
         """Load of each model the most wanted version that passes, then look for what changes."""

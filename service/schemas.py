@@ -224,8 +224,55 @@ class ModelEntry(ModelHealth):
     manifest: Manifest | None
 
 
+class LiveAccuracy(BaseModel):
+    """How often a version, or the vote, was right, by feedback."""
+
+    model: str = Field(examples=["lenet5"], description="a model, or `vote`")
+    version: str = Field(examples=["1"], description="of the vote all that took part, as `mlp 1, cnn 2, lenet5 1`")
+    answers: int = Field(ge=1, examples=[412], description="with feedback")
+    right: int = Field(ge=0, examples=[398])
+    accuracy: float = Field(ge=0, le=1, examples=[0.966])
+    low: float = Field(ge=0, le=1, examples=[0.944], description="the 95 % interval's lower end, by Wilson")
+    high: float = Field(ge=0, le=1, examples=[0.98], description="its upper end")
+
+
+class LiveConfidence(BaseModel):
+    """How sure a version is of late, beside what it was worth on the test set."""
+
+    model: str = Field(examples=["lenet5"])
+    version: int = Field(examples=[1])
+    answers: int = Field(ge=1, examples=[9120], description="of late")
+    confidence: float = Field(ge=0, le=1, examples=[0.981], description="their mean")
+    reference: float = Field(ge=0, le=1, examples=[0.9962], description="its accuracy on the test set")
+    drift: float = Field(ge=-1, le=1, examples=[-0.0152], description="the one less the other")
+
+
+class Live(BaseModel):
+    """How the models do on what is sent: by feedback, which is no random sample, and by what is answered of late."""
+
+    kept: int = Field(ge=0, examples=[412], description="answers with feedback")
+    pending: int = Field(ge=0, examples=[8708], description="answers that can still be fed back")
+    accuracy: list[LiveAccuracy] = Field(description="of the vote, then by model and version; empty without feedback")
+    labels: list[int] = Field(min_length=10, max_length=10, description="answers of late by label")
+    label_drift: float | None = Field(
+        examples=[0.03], description="their population stability index against MNIST's training set; none without any"
+    )
+    confidence: list[LiveConfidence] = Field(description="of the versions that are served")
+
+
+class FeedbackKept(BaseModel):
+    """What was kept."""
+
+    request_id: str = Field(examples=["01JD8X3W5E9Q2R7T4Y6U8A1B2C"])
+    index: int = Field(ge=0, examples=[0])
+    label: int = Field(ge=0, le=9, examples=[7], description="the right one")
+    answered: int = Field(ge=0, le=9, examples=[1], description="the one that was answered")
+    right: bool = Field(examples=[False], description="whether they are the same")
+
+
 class Models(BaseModel):
     """The models that vote, and the gate."""
 
     models: list[ModelEntry]
     gate: ModelEntry | None = Field(None, description="what tells digits from other things; none with reject=off")
+    live: Live | None = Field(None, description="how they do on what is sent; only where feedback is taken")

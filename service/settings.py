@@ -94,6 +94,11 @@ class Settings(BaseSettings):
     rule: Rule = Field("weighted", description="how the votes are counted: weighted, mean or majority")
     quorum: int = Field(2, ge=1, description="votes that an answer needs at least")
     reject: Reject = Field("balanced", description="what has accepted=false: off, balanced or strict")
+    feedback: Path | None = Field(None, description="SQLite file in which feedback is kept; without it none is taken")
+    feedback_days: float = Field(90, gt=0, le=36_500, description="days that feedback is kept")
+    feedback_rows: int = Field(100_000, ge=1, le=10**8, description="answers with feedback at most; beyond: 507")
+    feedback_minutes: float = Field(60, gt=0, le=10**6, description="minutes in which an answer can be fed back")
+    feedback_pending: int = Field(10_000, ge=1, le=10**7, description="answers that can be fed back at most")
     drain_seconds: float = Field(
         1, ge=0, le=3600, description="seconds after SIGTERM in which /health says so while requests are still taken"
     )

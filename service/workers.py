@@ -14,7 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.supervisors import multiprocess
 
-from service import metrics
+from service import feedback, metrics
 from service.app import create_app
 from service.engine.engine import open_engine
 from service.server import Server, leave, listen
@@ -31,11 +31,12 @@ def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Raises:
-        SettingsError: if the device or the address of the settings is not to be had.
+        SettingsError: if the device, the store of feedback or the address of the settings is not to be had.
     """
     if settings.workers > 1:  # without it the question alone would keep CUDA from being used after a fork
         os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
     open_engine(settings)  # now, not once it serves, if it is not installed or has no such device
+    feedback.check(settings)
     listener = listen(settings.host, settings.port)
     app = create_app(settings)
     if settings.workers == 1:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from prometheus_client.metrics import MetricWrapperBase
 
-from service import metrics
+from service import live, metrics
 
 
 @dataclass(frozen=True)
@@ -32,4 +32,4 @@ def described() -> list[Described]:
             (family,) = metric.describe()
             name = f"{family.name}_total" if family.type == "counter" else family.name
             found.append(Described(name, family.type, tuple(metric._labelnames), family.documentation))
-    return found
+    return found + [Described(name, "gauge", labels, meaning) for name, meaning, labels in live.FAMILIES]

@@ -58,8 +58,15 @@ def manifest(
     )
 
 
-def files(recipe: Recipe, measured: Measured, vote: Vote, robust: Robustness, mnist: Mnist) -> dict[str, bytes]:
-    """Every file of a version but its manifest, by its path within it."""
+def files(
+    recipe: Recipe,
+    measured: Measured,
+    vote: Vote,
+    robust: Robustness,
+    mnist: Mnist,
+    more: Mapping[str, Any] | None = None,
+) -> dict[str, bytes]:
+    """Every file of a version but its manifest, by its path within it; `more` is added to the report's figures."""
     test = measured.chances["test"]
     held = golden(measured, mnist)
     counts = evaluate.confusion(test.argmax(1), mnist.test_labels)
@@ -68,7 +75,7 @@ def files(recipe: Recipe, measured: Measured, vote: Vote, robust: Robustness, mn
         store.MODEL_FILE: measured.model,
         store.GRAPH_FILE: graph.dump(measured.trained.module, measured.model, held),
         store.GOLDEN_FILE: held.dump(),
-        "report/metrics.json": report.dump(figures(recipe, measured, vote, robust, mnist)),
+        "report/metrics.json": report.dump({**figures(recipe, measured, vote, robust, mnist), **(more or {})}),
         "report/curves.png": report.curves(
             title, measured.trained.history, UNITS[recipe.models[measured.name].loss.name]
         ),

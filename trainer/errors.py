@@ -17,3 +17,9 @@ class DivergedError(TrainerError):
     """The loss of a model became no number, by settings that cannot train it."""
 
     status = 1
+
+
+class RefusedError(TrainerError):
+    """A fine-tuned model is worse than the version that it started from, and was not published."""
+
+    status = 1

@@ -15,13 +15,16 @@ from registry.publish import publish
 from trainer import data, draft, loop, robustness, sampling, teacher
 from trainer.console import say
 from trainer.data import Examples
-from trainer.errors import DivergedError, TargetMissedError, TrainerError
+from trainer.errors import DivergedError, RefusedError, TargetMissedError, TrainerError
+from trainer.finetune import admission
+from trainer.finetune.admission import Judged
+from trainer.finetune.start import Start
 from trainer.loop import Trained
-from trainer.measure import Measured, hold, measure
+from trainer.measure import Measured, Vote, hold, measure, together
 from trainer.mnist import Mnist
 from trainer.progress import Progress
 from trainer.recipe import Name, Recipe
-from trainer.robustness import Voter
+from trainer.robustness import Robustness, Voter
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Published:
     """What a run left behind, and what its user has yet to put right."""
 
     manifests: list[Manifest]
-    diverged: DivergedError | None
+    trouble: TrainerError | None  # of models that were not published
 
 
 def run(
@@ -41,57 +44,86 @@ def run(
     progress: Progress,
     *,
     device: torch.device,
+    start: Start | None = None,
     resume: bool = False,
     on_published: Callable[[Path], None] = lambda _: None,
 ) -> Published:
     """Train the named models of a recipe and publish the next version of each, if all targets are met.
 
-    What teaches them is trained before them, and published only where it is named itself.
+    What teaches them is trained before them, and published only where it is named itself. With `start` they begin with
+    its versions and learn its feedback too; each that is then no worse is published, and the others are returned.
 
     Raises:
         TrainerError: if a folder cannot be written, the data has fewer pictures than the recipe's samples want, a
             checkpoint is another recipe's or of another kind of device, a version that teaches is not to be had.
         ArtifactError: if a version that teaches cannot be trusted.
         TargetMissedError: if a test accuracy is below its target; nothing is published then.
+        RefusedError: if each model is worse than the version that it started from.
         DivergedError: if no model's loss stayed a number; where some did, these are published and the error returned.
         OSError: if a checkpoint or a version cannot be written; `on_published` was told of each version before that.
     """
     for folder in (artifacts, runs):
         check_writable(folder)  # now, not after minutes of training
     training, validation, held = sampling.split(mnist, recipe, device)
+    if start:
+        training += start.examples(device)
+        for line in start.notes:
+            say(progress.console, line)
     ordered = recipe.in_order(names)
     recipe = teacher.pinned(recipe, ordered)
     for line in teacher.leaks(recipe, ordered, mnist):
         say(progress.console, line)
     checkpoints = {name: checkpoint_path(runs, recipe, name, resume=resume) for name in ordered}
-    trained, reasons = _train(recipe, checkpoints, training, validation, progress, resume=resume)
+    trained, reasons = _train(recipe, checkpoints, training, validation, progress, start=start, resume=resume)
     wanted = {name: trained[name] for name in names if name in trained}
     if not wanted:
         raise DivergedError(f"{reasons}; nothing was published")
-    further = "then go on with --resume, which keeps what the other models trained"
-    diverged = DivergedError(f"{reasons}, {further}") if reasons else None
     measured, vote = measure(wanted, mnist, held.numpy())
     progress.figures(measured, vote)
+    judged = {one.name: one for one in admission.judge(start, measured)} if start else {}
+    for line in (line for one in judged.values() for line in one.lines()):
+        say(progress.console, line)
+    refused = {one.name: one.refused for one in judged.values() if one.refused} if start and start.strict else {}
+    trouble = _trouble(reasons, [*refused.values()])
     try:
         hold(recipe, measured, vote)
     except TargetMissedError as missed:
-        raise TargetMissedError(f"{missed}; {diverged}" if diverged else missed) from missed
+        raise TargetMissedError(f"{missed}; {trouble}" if trouble else missed) from missed
+    if refused:
+        measured = [one for one in measured if one.name not in refused]
+        if not measured:
+            raise RefusedError(f"{trouble}; nothing was published")
+        vote = together(measured, mnist, held.numpy())
     voters = [Voter(one.name, one.model, one.temperature, one.weight) for one in measured]
     robust = robustness.measure(voters, recipe.vote.rule, mnist.test_pictures, mnist.test_labels, device)
     progress.robustness(robust)
     # All is made before the first is published: nothing is left half done by a picture that cannot be drawn.
-    versions = [(_manifest(recipe, one, mnist), draft.files(recipe, one, vote, robust, mnist)) for one in measured]
+    versions = [_version(recipe, one, vote, robust, mnist, judged.get(one.name)) for one in measured]
     manifests: list[Manifest] = []
     for manifest, files in versions:
         manifests.append(_publish(artifacts, manifest, files))
         on_published(store.version_path(artifacts, manifest.name, manifests[-1].version))
-    return Published(manifests, diverged)
+    return Published(manifests, trouble)
 
 
-def _manifest(recipe: Recipe, one: Measured, mnist: Mnist) -> Manifest:
-    return draft.manifest(
+def _trouble(diverged: str, refused: list[str]) -> TrainerError | None:
+    """What is told of models that are not published where others are."""
+    if refused:
+        return RefusedError("; ".join([*refused, *([diverged] if diverged else [])]))
+    if diverged:
+        return DivergedError(f"{diverged}, then go on with --resume, which keeps what the other models trained")
+    return None
+
+
+def _version(
+    recipe: Recipe, one: Measured, vote: Vote, robust: Robustness, mnist: Mnist, judged: Judged | None
+) -> tuple[Manifest, dict[str, bytes]]:
+    """A version's manifest and its other files; of one that was judged by feedback the report says how."""
+    manifest = draft.manifest(
         recipe, one.name, one.trained, one.metrics, mnist, temperature=one.temperature, weight=one.weight
     )
+    more = {"finetune": judged.report()} if judged else None
+    return manifest, draft.files(recipe, one, vote, robust, mnist, more)
 
 
 def _publish(artifacts: Path, manifest: Manifest, files: dict[str, bytes]) -> Manifest:
@@ -109,6 +141,7 @@ def _train(
     validation: Examples,
     progress: Progress,
     *,
+    start: Start | None,
     resume: bool,
 ) -> tuple[dict[Name, Trained], str]:
     """Train each model, and say which were stopped: one whose loss becomes no number, and those it was to teach."""
@@ -130,7 +163,8 @@ def _train(
             with progress.model(name, settings.epochs * data.steps(len(training), settings.batch_size)) as watch:
                 trained[name] = loop.train(
                     recipe, name, training, validation, checkpoint,
-                    teacher=taught_by, resume=resume, on_step=watch.step, on_epoch=watch.epoch, on_changed=changed,
+                    teacher=taught_by, start=start.network(name) if start else None, resume=resume,
+                    on_step=watch.step, on_epoch=watch.epoch, on_changed=changed,
                 )  # fmt: skip
         except DivergedError as error:
             progress.stopped(error)

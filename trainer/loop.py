@@ -1,5 +1,6 @@
 """Training one model: epochs, the averaged weights, a checkpoint after each epoch, and going on after a kill."""
 
+import copy
 import hashlib
 import io
 import json
@@ -69,12 +70,15 @@ def train(
     checkpoint: Path,
     *,
     teacher: Teacher | None = None,
+    start: nn.Module | None = None,
     resume: bool = False,
     on_step: Step = _unwatched,
     on_epoch: Told = _unwatched,
     on_changed: Callable[[str], None] = _unwatched,
 ) -> Trained:
-    """Train one model of a recipe; with `resume`, from where its checkpoint stands, to the same end.
+    """Train one model of a recipe, from random weights or from those of `start`.
+
+    With `resume` it goes on from where its checkpoint stands, to the same end.
 
     A training that was begun by other source, torch or device is gone on with: `on_changed` is told what differs.
 
@@ -83,7 +87,7 @@ def train(
         DivergedError: if the loss is no number; the checkpoint is that of the last good epoch, if there was one.
     """
     disk.remove_stale(checkpoint.parent, f".{checkpoint.name}.*")
-    run = _Run(recipe, name, training, validation, teacher)
+    run = _Run(recipe, name, training, validation, teacher, start)
     if resume and checkpoint.exists():
         now = run.origin
         run.load(checkpoint)
@@ -104,20 +108,26 @@ class _Run:
     """All that changes during a training, which is what a checkpoint holds."""
 
     def __init__(
-        self, recipe: Recipe, name: Name, training: Examples, validation: Examples, teacher: Teacher | None = None
+        self,
+        recipe: Recipe,
+        name: Name,
+        training: Examples,
+        validation: Examples,
+        teacher: Teacher | None = None,
+        start: nn.Module | None = None,
     ) -> None:
         self.name, self.training, self.validation, self.teacher = name, training, validation, teacher
         self.settings = recipe.models[name]
         if bool(self.settings.teacher) != bool(teacher):
             raise ValueError(f"models.{name}.teacher: a model is taught if its recipe says so, and only then")
-        self.identity = identity(recipe, name, training, teacher)
+        self.identity = identity(recipe, name, training, teacher, start)
         self.steps = data.steps(len(training), self.settings.batch_size)
         device = training.labels.device
         # From the name too: one model trained alone comes out as it does among the others.
         seed = random.Random(f"{recipe.seed} {name}").getrandbits(63)  # noqa: S311
         torch.manual_seed(seed)  # initial weights and dropout draw from the global generator
         self.generator = torch.Generator(device).manual_seed(seed)
-        module = self.settings.architecture.build().to(device)
+        module = (copy.deepcopy(start) if start else self.settings.architecture.build()).to(device)
         # Convolutions on a CPU are faster with the channels last.
         self.module = module.to(memory_format=torch.channels_last)
         self.ema = _averaged(self.module, self.settings)
@@ -255,12 +265,15 @@ class _Run:
         self.seconds = state["seconds"]
 
 
-def identity(recipe: Recipe, name: Name, training: Examples, teacher: Teacher | None = None) -> str:
+def identity(
+    recipe: Recipe, name: Name, training: Examples, teacher: Teacher | None = None, start: nn.Module | None = None
+) -> str:
     """What must be the same for a checkpoint to be gone on with: what the model's training depends on."""
     digest = hashlib.sha256(training.pictures.cpu().numpy().tobytes() + training.labels.cpu().numpy().tobytes())
     settings = recipe.models[name].model_dump(mode="json", exclude={"target", "teacher"})
     taught = {"teacher": teacher.identity} if teacher else {}
-    return json.dumps({"data": digest.hexdigest(), "seed": recipe.seed, **settings, **taught}, sort_keys=True)
+    begun = {"start": models.digest([start])} if start else {}
+    return json.dumps({"data": digest.hexdigest(), "seed": recipe.seed, **settings, **taught, **begun}, sort_keys=True)
 
 
 def _difference(found: object, wanted: str) -> str:

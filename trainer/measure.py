@@ -51,7 +51,13 @@ def measure(trained: dict[Name, Trained], mnist: Mnist, validation: NDArray[np.i
     pictures: dict[Split, Labels] = {"validation": mnist.training_pictures[validation], "test": mnist.test_pictures}
     harder = weight.distorted(pictures["validation"], truth["validation"])
     measured = [_measure(name, result, pictures, truth, harder, mnist.further) for name, result in trained.items()]
-    return measured, vote({one.name: one.chances for one in measured}, [one.weight for one in measured], truth)
+    return measured, together(measured, mnist, validation)
+
+
+def together(measured: Sequence[Measured], mnist: Mnist, validation: NDArray[np.int64]) -> Vote:
+    """The vote of measured models, on the same parts."""
+    truth: dict[Split, Labels] = {"validation": mnist.training_labels[validation], "test": mnist.test_labels}
+    return vote({one.name: one.chances for one in measured}, [one.weight for one in measured], truth)
 
 
 def vote(

@@ -4,6 +4,8 @@ Normalisation and padding are inside, so whoever feeds pixels in 0..1 is right. 
 """
 
 import copy
+import hashlib
+from collections.abc import Iterable
 
 import torch
 import torch.nn.functional as F
@@ -227,6 +229,15 @@ def folded(module: nn.Module) -> nn.Module:
             layers.append(layer)
     network.layers = nn.Sequential(*layers)
     return network
+
+
+def digest(networks: Iterable[nn.Module]) -> str:
+    """The sha256 of networks' weights."""
+    found = hashlib.sha256()
+    for network in networks:
+        for tensor in network.state_dict().values():
+            found.update(tensor.cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()
 
 
 def parameters(module: nn.Module) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
 from registry import store, torchscript
@@ -14,7 +15,7 @@ from registry.manifest import GATE, Manifest, Metrics
 from registry.open import Artifact, open_version
 from registry.rules import Floats, probabilities
 from trainer import evaluate as figures
-from trainer import models, recipe
+from trainer import models, recipe, sampling
 from trainer.errors import TrainerError
 from trainer.evaluate import Labels
 from trainer.mnist import Mnist
@@ -122,6 +123,18 @@ def network(artifact: Artifact) -> nn.Module:
     except (KeyError, RuntimeError) as error:
         raise TrainerError(f"{where}: its network has other weights than {store.MODEL_FILE}") from error
     return built
+
+
+def seen(manifest: Manifest, held: NDArray[np.int64], mnist: Mnist) -> int:
+    """On how many of these training pictures, by index, a version was trained, if it was on the same data.
+
+    Raises:
+        TrainerError: if its recipe is none of this trainer's.
+    """
+    if not mnist.sha256.items() <= {file.name: file.sha256 for file in manifest.data}.items():
+        return 0
+    own = recipe.check(manifest.recipe, f"{manifest.name} {manifest.version}: recipe")
+    return len(np.intersect1d(held, sampling.parts(mnist.training_labels, own)[0].numpy()))
 
 
 def evaluate(asked: list[Answers], mnist: Mnist) -> list[tuple[str, Metrics]]:

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
-from torch import nn
 
 from registry.rules import Rule
-from trainer import models
+from trainer.architecture import Architecture
 from trainer.errors import TrainerError
+from trainer.table import Share, Table
 
 SHIPPED = Path(__file__).parent / "recipes"
 
@@ -20,87 +20,21 @@ Name = Literal["mlp", "cnn", "lenet5"]
 NAMES: tuple[Name, ...] = get_args(Name)
 MAX_BATCH = 60_000  # all of MNIST
 
-Share = Annotated[float, Field(ge=0, lt=1)]
 Accuracy = Annotated[float, Field(ge=0, le=1)]
-Width = Annotated[int, Field(ge=1, le=4096)]
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_keys(cls, table: Any) -> Any:
-        for key in table if isinstance(table, dict) else ():
-            if key not in cls.model_fields:
-                allowed = ", ".join(cls.model_fields)
-                raise PydanticCustomError(
-                    "unknown_key", "unknown key; allowed: {allowed}", {"key": key, "allowed": allowed}
-                )
-        return table
-
-
-class MLPArchitecture(_Table):
-    """A stack of dense layers."""
-
-    kind: Literal["mlp"]
-    widths: list[Width] = Field(min_length=1, max_length=8)
-    dropout: Share = 0.0
-
-    def build(self) -> nn.Module:
-        """A new module with random weights."""
-        return models.MLP(self.widths, self.dropout)
-
-
-class CNNArchitecture(_Table):
-    """Stages of 3x3 convolutions, the picture halved between stages."""
-
-    kind: Literal["cnn"]
-    stages: list[Annotated[list[Width], Field(min_length=1)]] = Field(min_length=1, max_length=4)
-    dropout: Share = 0.0
-    dense: list[Width] = Field(default=[], max_length=4, description="dense layers between the maps and the output")
-    outputs: Literal[10, 2, 11] = Field(
-        default=10, description="the ten digits; of a gate other and digit, or 11: trained on each digit apart"
-    )
-
-    def build(self) -> nn.Module:
-        """A new module with random weights."""
-        return models.CNN(self.stages, self.dropout, tuple(self.dense), self.outputs)
-
-
-class LeNet5Architecture(_Table):
-    """LeNet-5, with ReLU and max pooling, with ReLU and average pooling, or as it was in 1998."""
-
-    kind: Literal["lenet5", "lenet5-relu", "lenet5-1998"]
-    batch_norm: bool = Field(default=False, description="while it is trained; folded into the weights at the end")
-
-    @model_validator(mode="after")
-    def _as_in_1998(self) -> "LeNet5Architecture":
-        if self.batch_norm and self.kind == "lenet5-1998":
-            raise PydanticCustomError("batch_norm", "lenet5-1998 has none", {"key": "batch_norm"})
-        return self
-
-    def build(self) -> nn.Module:
-        """A new module with random weights."""
-        if self.kind == "lenet5-1998":
-            return models.LeNet5Original()
-        return models.LeNet5(averaged=self.kind == "lenet5-relu", batch_norm=self.batch_norm)
-
-
-Architecture = Annotated[MLPArchitecture | CNNArchitecture | LeNet5Architecture, Field(discriminator="kind")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 LossName = Literal["cross_entropy", "one_hot_squared_error"]
 
 
-class Loss(_Table):
+class Loss(Table):
     """What is minimised."""
 
     name: LossName = "cross_entropy"
     label_smoothing: Share = 0.0
 
 
-class Optimiser(_Table):
+class Optimiser(Table):
     """How weights move; `learning_rate` is the schedule's highest."""
 
     name: Literal["sgd", "adam", "adamw"] = "adamw"
@@ -109,14 +43,14 @@ class Optimiser(_Table):
     momentum: Share = Field(default=0.9, description="of sgd; Adam's first beta")
 
 
-class Schedule(_Table):
+class Schedule(Table):
     """How the learning rate goes over the run."""
 
     name: Literal["one-cycle", "cosine", "linear", "constant"] = "one-cycle"
     warmup: Share = Field(default=0.25, description="share of the steps in which one-cycle climbs")
 
 
-class Augmentation(_Table):
+class Augmentation(Table):
     """The strongest distortion of each kind; each picture draws its own within."""
 
     rotation: float = Field(default=0.0, ge=0, le=180, description="degrees, either way")
@@ -151,12 +85,12 @@ class Augmentation(_Table):
         return self.distorts or self.degrades
 
 
-class Teaching(_Table):
+class Teaching(Table):
     """Who else a model learns from: a model of the same recipe that is trained before it, or published versions."""
 
     model: Name | None = None
     versions: list[str] = Field(default=[], max_length=16, description="folders like artifacts/cnn/1")
-    sha256: list[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]] = Field(
+    sha256: list[Sha256] = Field(
         default=[], description="of the versions' model.pt: others are refused; a run writes them into its manifest"
     )
     weight: float = Field(default=0.7, gt=0, le=1, description="the teachers' share of the loss")
@@ -171,7 +105,7 @@ class Teaching(_Table):
         return self
 
 
-class ModelRecipe(_Table):
+class ModelRecipe(Table):
     """How one model is built and trained, and the test accuracy below which it is not published."""
 
     target: Accuracy
@@ -189,14 +123,14 @@ class ModelRecipe(_Table):
     teacher: Teaching | None = None
 
 
-class Vote(_Table):
+class Vote(Table):
     """The rule that the vote's target is for."""
 
     rule: Rule = "weighted"
     target: Accuracy = 0.0
 
 
-class Sampling(_Table):
+class Sampling(Table):
     """Which of the training pictures are trained on, for quick tries: by one of three ways, or all of them."""
 
     fraction: float | None = Field(default=None, gt=0, le=1, description="this share of each label's pictures")
@@ -214,7 +148,20 @@ class Sampling(_Table):
         return self
 
 
-class Recipe(_Table):
+class Finetuning(Table):
+    """How published versions learn from feedback; a run writes what it started from into its manifest."""
+
+    repeat: int = Field(default=10, ge=1, le=1000, description="times that each digit of feedback stands in an epoch")
+    held: float = Field(default=0.3, gt=0, lt=1, description="share of the feedback that is only judged by")
+    least: int = Field(default=20, ge=1, description="digits that are learnt, and that are judged by, at least")
+    base: dict[Name, Sha256] = Field(
+        default={}, description="of the versions' model.pt; without one the newest of the model is taken"
+    )
+    digits: int | None = Field(default=None, description="how many there were; written by a run")
+    sha256: Sha256 | None = Field(default=None, description="of them all: others are refused; written by a run")
+
+
+class Recipe(Table):
     """A whole run."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")
@@ -229,12 +176,15 @@ class Recipe(_Table):
     )
     gate: str = Field(default="", description="the recipe of the gate that is trained first where none is published")
     vote: Vote = Vote()
+    finetune: Finetuning | None = None
     models: dict[Name, ModelRecipe] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _kinds_fit(self) -> "Recipe":
         for name, model in self.models.items():
             kind = model.architecture.kind
+            if kind == "published" and self.finetune:
+                continue
             if kind.split("-")[0] != name:
                 raise PydanticCustomError(
                     "kind",

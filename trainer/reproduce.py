@@ -2,18 +2,19 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from registry import store
-from registry.manifest import GATE, Manifest
+from registry.manifest import GATE, DataFile, Manifest
 from trainer import compare, job, origin, published, recipe, sources
 from trainer.compare import Comparison
 from trainer.errors import TrainerError
 from trainer.evaluate import Labels
+from trainer.finetune.start import SOURCE, begin
 from trainer.gate import job as gate
 from trainer.mnist import SHA256, Mnist
 from trainer.origin import Origin
@@ -32,6 +33,11 @@ class Original:
     recipe: Recipe
     network: Name  # what the recipe calls it
     root: Path
+
+    @property
+    def files(self) -> list[DataFile]:
+        """What it was trained and measured on, but the feedback of a fine-tuning, which its recipe vouches for."""
+        return [file for file in self.manifest.data if not (self.recipe.finetune and file.name == SOURCE)]
 
     @property
     def threads(self) -> int | None:
@@ -72,7 +78,7 @@ def same_data(first: Original, mnist: Mnist) -> None:
     Raises:
         TrainerError: naming the file that differs, and what to give.
     """
-    files, found = first.manifest.data, list(mnist.sha256.items())
+    files, found = first.files, list(mnist.sha256.items())
     for number, file in enumerate(files):
         if number >= len(found) or found[number][1] != file.sha256:
             raise TrainerError(f"{file.name}: not what {_trained_on(first)}")
@@ -86,12 +92,12 @@ def check_given(first: Original, words: Sequence[str]) -> None:
     Raises:
         TrainerError: saying what to give, if no data are given and the version's are not MNIST.
     """
-    if not words and {file.sha256 for file in first.manifest.data} != set(SHA256.values()):
+    if not words and {file.sha256 for file in first.files} != set(SHA256.values()):
         raise TrainerError(f"MNIST: not what {_trained_on(first)}")
 
 
 def _trained_on(first: Original) -> str:
-    wanted = sources.wanted({file.name: file.sha256 for file in first.manifest.data})
+    wanted = sources.wanted({file.name: file.sha256 for file in first.files})
     return f"{first.manifest.name} {first.manifest.version} was trained on; give --data for each of: {wanted}"
 
 
@@ -103,9 +109,10 @@ def train(
     progress: Progress,
     *,
     device: torch.device,
+    feedback: Path | None = None,
     resume: bool,
 ) -> Manifest:
-    """Train and publish it again, as a voter or as a gate is.
+    """Train and publish it again, as a voter or as a gate is; one that was fine-tuned from its base and `feedback`.
 
     Raises:
         TrainerError: as `trainer.job.run` and `trainer.gate.job.run` do.
@@ -114,6 +121,12 @@ def train(
     if first.manifest.name == GATE:
         return gate.run(first.recipe, mnist, artifacts, runs, progress, device=device, resume=resume)[0]
     names = [first.network]
+    start = begin(first.recipe, names, first.root, feedback, mnist)
+    if start:
+        start = replace(start, strict=False)
+        return job.run(
+            start.recipe, names, start.mnist, artifacts, runs, progress, device=device, start=start, resume=resume
+        ).manifests[0]
     return job.run(first.recipe, names, mnist, artifacts, runs, progress, device=device, resume=resume).manifests[0]
 
 

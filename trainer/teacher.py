@@ -1,10 +1,8 @@
 """Teachers: what other networks make of the same distorted pictures, as a part of the loss."""
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -12,9 +10,9 @@ from torch import Tensor, nn
 from registry.manifest import GATE
 from registry.open import Artifact, open_version
 from trainer import published, sampling
-from trainer import recipe as recipes
 from trainer.errors import TrainerError
 from trainer.mnist import Mnist
+from trainer.models import digest
 from trainer.recipe import ModelRecipe, Name, Recipe, Teaching
 
 
@@ -40,11 +38,7 @@ class Teacher:
     @property
     def identity(self) -> dict[str, str | float]:
         """What of them a training depends on."""
-        digest = hashlib.sha256()
-        for network in self.networks:
-            for tensor in network.state_dict().values():
-                digest.update(tensor.cpu().contiguous().numpy().tobytes())
-        return {"weights": digest.hexdigest(), **self.teaching.model_dump(include={"weight", "temperature"})}
+        return {"weights": digest(self.networks), **self.teaching.model_dump(include={"weight", "temperature"})}
 
     @torch.no_grad()  # inference_mode's tensors cannot stand in a loss
     def chances(self, pictures: Tensor) -> Tensor:
@@ -101,11 +95,7 @@ def leaks(recipe: Recipe, names: Sequence[Name], mnist: Mnist) -> Iterator[str]:
     for name in names:
         for version in _versions(name, recipe.models[name]):
             manifest = version.manifest
-            if {file.name: file.sha256 for file in manifest.data} != mnist.sha256:
-                continue
-            own = recipes.check(manifest.recipe, f"{manifest.name} {manifest.version}: recipe")
-            seen = len(np.intersect1d(held, sampling.parts(mnist.training_labels, own)[0].numpy()))
-            if seen:
+            if seen := published.seen(manifest, held, mnist):
                 yield (
                     f"{name:6} its teacher {manifest.name} {manifest.version} was trained on {seen} of the {len(held)} "
                     "validation pictures: validation figures flatter"

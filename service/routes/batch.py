@@ -13,7 +13,7 @@ from starlette.responses import StreamingResponse
 
 from service import deadline, metrics
 from service.archive import MOST
-from service.dependencies import get_ensemble, get_lane
+from service.dependencies import get_ensemble, get_lane, remember
 from service.ensemble import Ensemble
 from service.errors import VARY, BrokenArchive, ServiceError, TooLate, TooManyPictures, responses, told
 from service.lane import Lane
@@ -120,7 +120,9 @@ async def _answers(uploads: list[Upload], ensemble: Ensemble, lane: Lane, reques
             async with deadline.left(request.scope):
                 seen, decoded = await lane.read(upload.content)
                 metrics.decoded(decoded)
-                prediction = answer_of(seen, await lane.vote(seen.picture), ensemble, decoded, identity)
+                counted = await lane.vote(seen.picture)
+                prediction = answer_of(seen, counted, ensemble, decoded, identity)
+            remember(request, index, seen.picture, counted.outcome)
             count(prediction)
             return _written(index, upload, prediction=prediction)
         except ServiceError as error:

@@ -36,11 +36,12 @@ def mount(app: FastAPI) -> None:
 @router.get("/")
 async def home(request: Request, ensemble: Annotated[Ensemble, Depends(get_ensemble)]) -> Response:
     """Draw a digit, or give a picture of one, and see the vote; without scripts a form."""
-    most = ensemble.settings.max_bytes
+    most, feedback = ensemble.settings.max_bytes, ensemble.settings.feedback is not None
     return page(
         "home",
         request,
-        said={part: words()[part] for part in _HOME},
+        said={part: words()[part] for part in (*_HOME, *(("right",) if feedback else ()))},
+        feedback=feedback,
         models=ensemble.settings.models,
         max_bytes=most,
         most=mebibytes(most),

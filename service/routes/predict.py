@@ -12,6 +12,7 @@ from starlette.responses import Response
 from imaging import Seen
 from service import metrics
 from service.acceptance import final_reason
+from service.dependencies import remember
 from service.engine.queue import Counted
 from service.ensemble import Ensemble
 from service.errors import BadRequest, responses
@@ -61,6 +62,7 @@ async def vote_on(request: Request, *, explain: bool) -> dict[str, Any]:
     decoded = time.perf_counter() - started
     metrics.decoded(decoded)
     counted = await ensemble.vote(seen.picture)
+    remember(request, 0, seen.picture, counted.outcome)
     answer = answer_of(seen, counted, ensemble, decoded, request.state.request_id)
     if explain:
         answer["seen"] = _look(seen).model_dump()

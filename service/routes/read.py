@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 
 from service import metrics
-from service.dependencies import get_ensemble
+from service.dependencies import get_ensemble, remember
 from service.engine.queue import Counted
 from service.ensemble import Ensemble
 from service.errors import TooManyShapes, responses
@@ -52,6 +52,8 @@ async def numbers_on(request: Request, ensemble: Ensemble, *, explain: bool) -> 
     metrics.decoded(decoded)
     counted = await ensemble.vote_all([piece.picture for row in page.rows for piece in row.pieces])
     numbers = await ensemble.find_numbers(page, [each.outcome for each in counted])
+    for item, digit in enumerate(digit for line in numbers.lines for digit in line.digits):
+        remember(request, item, digit.piece.picture, digit.outcome)
     answer = NumberPrediction(
         text=numbers.text,
         accepted=False,

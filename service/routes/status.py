@@ -1,13 +1,15 @@
 """GET /health and GET /models: whether the service can answer, and with what."""
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 
 from registry.manifest import GATE
-from service.dependencies import get_ensemble
+from service.dependencies import get_ensemble, get_live
 from service.ensemble import Ensemble
 from service.errors import ServiceError, responses
+from service.live import Reader
 from service.place import Place
 from service.schemas import Canary, Health, ModelEntry, ModelHealth, Models, Tried
 
@@ -45,12 +47,18 @@ async def health(response: Response, ensemble: Annotated[Ensemble, Depends(get_e
     summary="What is loaded, with its manifest",
     responses=responses(ServiceError),
 )
-async def models(ensemble: Annotated[Ensemble, Depends(get_ensemble)]) -> Models:
-    """Each model that should vote, and the gate, with the manifest of its version: how trained, how well it does."""
+async def models(
+    ensemble: Annotated[Ensemble, Depends(get_ensemble)], reader: Annotated[Reader | None, Depends(get_live)]
+) -> Models:
+    """Each model that should vote, and the gate, with the manifest of its version: how trained, how well it does.
+
+    Where feedback is taken, `live` says how they do on what is sent.
+    """
     places = ensemble.rollout.places
     return Models(
         models=[_entry(places[name]) for name in ensemble.settings.models],
         gate=_entry(places[GATE]) if GATE in places else None,
+        live=await asyncio.to_thread(reader.live, ensemble.rollout.manifests) if reader else None,
     )
 
 

@@ -7,9 +7,10 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
 from service import metrics
-from service.dependencies import get_ensemble
+from service.dependencies import get_ensemble, get_live
 from service.ensemble import Ensemble
 from service.errors import ServiceError, responses
+from service.live import Reader, families
 
 router = APIRouter(tags=["status"])
 
@@ -20,7 +21,10 @@ router = APIRouter(tags=["status"])
     response_class=Response,
     responses={200: {"content": {"text/plain": {}}, "description": "The numbers"}, **responses(ServiceError)},
 )
-def read_metrics(ensemble: Annotated[Ensemble, Depends(get_ensemble)]) -> Response:
+def read_metrics(
+    ensemble: Annotated[Ensemble, Depends(get_ensemble)], reader: Annotated[Reader | None, Depends(get_live)]
+) -> Response:
     """What was counted and measured since the start, of all workers together, in Prometheus' text format."""
     metrics.now(ensemble.health()[0], len(ensemble.queue))
-    return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
+    live = reader.live(ensemble.rollout.manifests) if reader else None
+    return Response(metrics.text(families(live) if live else ()), media_type=CONTENT_TYPE_LATEST)

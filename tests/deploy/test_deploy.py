@@ -120,6 +120,29 @@ _TOLD: dict[str, tuple[dict[str, str], dict[str, dict[str, str] | None]]] = {
         },
         {"DigitvoteErrors": {"instance": "a", "job": "d", "severity": "critical"}},
     ),
+    "a version that is served is wrong on what is fed back": (
+        {
+            'digitvote_live_accuracy{instance="a", job="d", model="cnn", version="2", bound="high"}': "0.8x60",
+            'digitvote_live_answers{instance="a", job="d", model="cnn", version="2"}': "120x60",
+            'digitvote_model_info{instance="a", job="d", model="cnn", version="2", sha256="f"}': "1x60",
+        },
+        {"DigitvoteLiveAccuracy": {"instance": "a", "job": "d", "model": "cnn", "version": "2", "severity": "warning"}},
+    ),
+    "one that is served no more was, and of another little is known": (
+        {
+            'digitvote_live_accuracy{instance="a", job="d", model="cnn", version="1", bound="high"}': "0.8x60",
+            'digitvote_live_answers{instance="a", job="d", model="cnn", version="1"}': "120x60",
+            'digitvote_model_info{instance="a", job="d", model="cnn", version="1", sha256="f"}': "0x60",
+            'digitvote_live_accuracy{instance="a", job="d", model="mlp", version="1", bound="high"}': "0.8x60",
+            'digitvote_live_answers{instance="a", job="d", model="mlp", version="1"}': "12x60",
+            'digitvote_model_info{instance="a", job="d", model="mlp", version="1", sha256="f"}': "1x60",
+        },
+        {"DigitvoteLiveAccuracy": None},
+    ),
+    "answers are not remembered": (
+        {'digitvote_feedback_lost_total{instance="a", job="d"}': "0+5x20"},
+        {"DigitvoteFeedbackLost": {"instance": "a", "job": "d", "severity": "warning"}},
+    ),
     "a model fails on batches": (
         {'digitvote_refusals_total{instance="a", job="d", error="no-quorum"}': "0+1x20"},
         {"DigitvoteNoQuorum": {"instance": "a", "job": "d", "severity": "warning"}},

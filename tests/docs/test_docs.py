@@ -45,12 +45,12 @@ def test_every_route_stands_in_the_docs() -> None:
 
 def _routes() -> list[APIRoute]:
     from service.oip import routes as oip
-    from service.routes import batch, form, pages, probes, read, report, status, telemetry
+    from service.routes import batch, feedback, form, pages, probes, read, report, status, telemetry
     from service.routes import predict as one
 
     return [
         route
-        for part in (form, pages, report, one, batch, read, status, probes, telemetry, oip)
+        for part in (form, pages, report, one, batch, read, feedback, status, probes, telemetry, oip)
         for route in part.router.routes
         if isinstance(route, APIRoute)
     ]

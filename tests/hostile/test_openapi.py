@@ -28,9 +28,10 @@ SCHEMA = schemathesis.openapi.from_dict(create_app(Settings()).openapi())
 
 
 @pytest.fixture(scope="module")
-def client() -> Iterator[httpx.Client]:
-    """The service with its real models."""
-    with hosting(create_app(Settings(artifacts=ROOT / "artifacts"))) as client:
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """The service with its real models, which takes feedback."""
+    feedback = tmp_path_factory.mktemp("store") / "feedback.db"
+    with hosting(create_app(Settings(artifacts=ROOT / "artifacts", feedback=feedback))) as client:
         wait_until_loaded(client)
         yield client
 

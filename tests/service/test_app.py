@@ -136,6 +136,11 @@ NOT_OF_PREDICT = {
     "too-many-shapes",
     "too-many-pictures",
     "broken-archive",
+    "feedback-off",
+    "feedback-full",
+    "feedback-unavailable",
+    "unknown-answer",
+    "wrong-feedback",
 }
 
 

@@ -24,7 +24,12 @@ from trainer import graph, models
 from trainer.errors import TrainerError
 from trainer.recipe import SHIPPED, read
 
-NETWORKS = [(path.stem, name) for path in sorted(SHIPPED.glob("*.toml")) for name in read(path.stem).models]
+NETWORKS = [
+    (path.stem, name)
+    for path in sorted(SHIPPED.glob("*.toml"))
+    for name, settings in read(path.stem).models.items()
+    if settings.architecture.kind != "published"
+]
 
 
 def made(network: nn.Module) -> tuple[bytes, bytes, Golden]:

@@ -18,6 +18,8 @@ def test_shipped(name: str) -> None:
     first = (recipe.SHIPPED / f"{name}.toml").read_text().splitlines()[0]
     assert first == f"# python -m trainer {'gate' if found.outliers else 'train'} --recipe {name}"
     for model, settings in found.models.items():
+        if settings.architecture.kind == "published":  # whose own recipe is held to them
+            continue
         module = models.folded(settings.architecture.build())
         assert models.parameters(module) <= {"mlp": 2_500_000, "cnn": 2_500_000, "lenet5": 61_706}[model]
         assert models.multiply_adds(module) <= 15_000_000

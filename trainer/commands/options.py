@@ -17,8 +17,8 @@ Data = Annotated[
     list[str] | None,
     typer.Option(
         metavar="DIR|KIND:DIR",
-        help="MNIST's four files, QMNIST, EMNIST's digits, other IDX files, or folders 0 to 9 of pictures. May be "
-        "repeated: all are trained on, and the first one's test set is the test set. Without it MNIST is fetched.",
+        help="MNIST's four files, QMNIST, EMNIST's digits, other IDX files, folders 0 to 9 of pictures, or feedback. "
+        "Repeated, all are trained on, and the first one's test set is the test set. Without it MNIST is fetched.",
     ),
 ]
 OtherData = Annotated[

@@ -39,16 +39,20 @@ def reproduce(
     ):
         from trainer import published, sources
         from trainer import reproduce as reproducing
+        from trainer.finetune.start import feedback_of
 
         first = reproducing.original(version)
         place = options.device(device, threads or first.threads)
-        reproducing.check_given(first, data or ())
-        images = sources.load(data or (), other=allow_other_data)
+        words, feedback = feedback_of(data or ()) if first.recipe.finetune else (data or [], None)
+        reproducing.check_given(first, words)
+        images = sources.load(words, other=allow_other_data)
         reproducing.same_data(first, images)
         if differs := reproducing.differs(first, place):
             say(console, f"{differs}: figures may differ")
         kept = artifacts or Path(temporary)
-        done = reproducing.train(first, images, kept, runs, Progress(console), device=place, resume=resume)
+        done = reproducing.train(
+            first, images, kept, runs, Progress(console), device=place, feedback=feedback, resume=resume
+        )
         pictures, truth = reproducing.test(first, images)
         old = published.answers(first.root, done.name, first.manifest.version, pictures, truth)
         new = published.answers(kept, done.name, done.version, pictures, truth)

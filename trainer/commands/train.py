@@ -32,14 +32,17 @@ def train(
 
     Where no gate is published yet, the one that the recipe names is trained first.
 
-    Exits with 1 if a target was missed (nothing is published then) or the loss of a model became no number (the others
-    are published), and with 2 for bad input.
+    With --data feedback:FILE, and a recipe like finetune, the newest published versions learn from that store too.
+
+    Exits with 1 if a target was missed (nothing is published then), the loss of a model became no number or it is worse
+    than the version that it started from (the others are published), and with 2 for bad input.
     """
     console = Console()
     with clear_errors(resume_hint=f"from the last whole epoch with: {again('--resume')}"):
         from registry.manifest import GATE
         from trainer import job, sources
         from trainer import recipe as recipes
+        from trainer.finetune.start import begin, feedback_of
         from trainer.gate import job as gate_job
 
         def told(folder: Path) -> None:
@@ -53,7 +56,8 @@ def train(
             say(console, f"{artifacts} already holds {', '.join(names)}: nothing to train")
             return
         place = options.device(device, threads)
-        images = sources.load(data or (), other=allow_other_data)
+        words, feedback = feedback_of(data or ()) if chosen.finetune else (data or [], None)
+        images = sources.load(words, other=allow_other_data)
         # First, so that a run that is stopped and resumed publishes nothing twice.
         if lacks_gate:
             gate = recipes.read(chosen.gate)
@@ -62,9 +66,10 @@ def train(
             )
         if trained:
             return
+        start = begin(chosen, names, artifacts, feedback, images)
         result = job.run(
-            chosen, names, images, artifacts, runs, Progress(console),
-            device=place, resume=resume, on_published=told,
+            start.recipe if start else chosen, names, start.mnist if start else images, artifacts, runs,
+            Progress(console), device=place, start=start, resume=resume, on_published=told,
         )  # fmt: skip
-        if result.diverged:
-            raise result.diverged
+        if result.trouble:
+            raise result.trouble

@@ -1,4 +1,4 @@
-"""What --data names becomes one dataset: MNIST, QMNIST, EMNIST's digits, IDX files, or a folder of pictures.
+"""What --data names becomes one dataset: MNIST, QMNIST, EMNIST's digits, IDX files, folders of pictures, feedback.
 
 Each word gives a training and a test part. Training parts are joined; the test set is that of the first word, and those
 of the others are measured beside it. What is in a test part is trained on by none.
@@ -12,7 +12,7 @@ import numpy as np
 from trainer import mnist
 from trainer.errors import TrainerError
 from trainer.mnist import Further, Mnist, Say
-from trainer.sources import emnist, idx, pictures, qmnist
+from trainer.sources import emnist, feedback, idx, pictures, qmnist
 from trainer.sources.source import Labelled, Source, joined, name_of
 
 # How `KIND:PLACE` is read. Beside them there is `mnist`, which is fetched where no folder is given.
@@ -21,6 +21,7 @@ KINDS: dict[str, Callable[[Path, Say], Source]] = {
     "emnist": emnist.read,
     "idx": idx.read,
     "pictures": pictures.read,
+    "feedback": feedback.read,
 }
 MNIST = "mnist"
 _LEAST_TEST = 32  # pictures: golden digits and the report are chosen from them
@@ -59,7 +60,7 @@ def _source(word: str, *, other: bool, say: Say) -> Source:
     if word == MNIST:
         return _mnist(None, other=False, say=say)
     if colon and not place:
-        raise TrainerError(f"--data {word}: give a folder behind the colon")
+        raise TrainerError(f"--data {word}: give a folder or file behind the colon")
     if colon and kind == MNIST:
         return _mnist(Path(place), other=other, say=say)
     if colon and kind in KINDS:

@@ -90,6 +90,13 @@ async function post(route, picture, signal) {
   return answer.json().catch((error) => (error instanceof SyntaxError ? unknown(answer.status) : gone()));
 }
 
+/** Say what an answer should have been: { request_id, index, label }. */
+export async function feed(given) {
+  const headers = { "Content-Type": "application/json" };
+  const answer = await fetched("feedback", { method: "POST", headers, body: JSON.stringify(given) });
+  if (!answer.ok) throw await problemOf(answer);
+}
+
 const fetched = (path, options) => fetch(path, options).catch(gone);
 
 function gone() {

@@ -68,7 +68,15 @@ shown.addEventListener("error", () => {
   byId("unshown").textContent = state.file?.name ?? "";
 });
 
+/** Whoever asks whether an answer is right is told which stands there, or that none does. */
+function tell(answer, index = 0) {
+  const digit = answer?.digits ? answer.digits[index] : answer;
+  const detail = digit && { request_id: answer.receipt.request_id, index, label: digit.label };
+  document.dispatchEvent(new CustomEvent("answered", { detail: detail ?? null }));
+}
+
 function forget() {
+  tell(null);
   byId("answer").replaceChildren(...blank);
   byId("answer").classList.remove("old");
   byId("trouble").replaceChildren();
@@ -79,6 +87,7 @@ function forget() {
 async function question() {
   const asked = state;
   byId("answer").classList.add("old");
+  tell(null);
   const picture = asked.file ?? new File([await paper.png()], "digit.png", { type: "image/png" });
   if (asked === state) until((signal) => read(picture, most, signal), (found) => told(picture, found));
 }
@@ -99,7 +108,10 @@ function told(picture, { route, answer, asked }) {
   byId("answer").replaceChildren(...found.node.filter(Boolean));
   byId("said").textContent = found.sentence;
   if (route === "read") found.show(Math.max(answer.digits.findIndex((digit) => !digit.accepted), 0));
-  else box([answer.seen.box], [answer.accepted ? "" : "doubt"]);
+  else {
+    box([answer.seen.box], [answer.accepted ? "" : "doubt"]);
+    tell(answer);
+  }
   if (!byId("unshown").hidden) byId("unshown").textContent = words.home.unshown;
   showCall(picture, asked, answer, state.example);
 }
@@ -110,6 +122,7 @@ function trouble(problem, again) {
   byId("trouble").dataset.name = problem.name;
   byId("trouble").replaceChildren(el("h3", {}, problem.title), el("p", {}, problem.detail), el("p", { class: "again", "aria-live": "off" }, again ?? ""));
   if (again) return;
+  tell(null);
   byId("answer").replaceChildren(...blank);
   byId("answer").classList.remove("old");
   byId("call").hidden = true;
@@ -117,6 +130,7 @@ function trouble(problem, again) {
 
 /** The boxes of a number's digits and of what was left out, with the chosen one marked. */
 function mark(answer, chosen) {
+  tell(answer, chosen);
   const digits = answer.digits.map((digit, index) => (index === chosen ? "chosen" : digit.accepted ? "" : "doubt"));
   const all = [...answer.digits, ...answer.skipped];
   box(all.map((each) => each.box), [...digits, ...answer.skipped.map(() => "left")]);

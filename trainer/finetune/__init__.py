@@ -1,0 +1,4 @@
+"""Fine-tuning: published versions learn from what the service's users fed back, and replace themselves if none suffers.
+
+store ──digits──▶ training and held-out digits ──start──▶ the versions to begin with ──trainer.job──▶ ──admission──▶
+"""
