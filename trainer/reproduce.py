@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from registry import store
+from registry.address import Location
 from registry.manifest import GATE, Manifest
 from trainer import compare, job, origin, published, recipe
 from trainer.compare import Comparison
@@ -81,7 +82,7 @@ def same_data(first: Original, mnist: Mnist) -> None:
 def train(
     first: Original,
     mnist: Mnist,
-    artifacts: Path,
+    artifacts: Location,
     runs: Path,
     progress: Progress,
     *,

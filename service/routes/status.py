@@ -1,15 +1,18 @@
 """GET /health and GET /models: whether the service can answer, and with what."""
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 
 from registry.manifest import GATE
+from registry.mirror import Mirror
 from service.dependencies import get_ensemble
 from service.ensemble import Ensemble
 from service.errors import ServiceError, responses
 from service.place import Place
-from service.schemas import Canary, Health, ModelEntry, ModelHealth, Models, Tried
+from service.schemas import Canary, Health, ModelEntry, ModelHealth, Models, ObjectStore, Tried
+from service.source import Folder
 
 router = APIRouter(tags=["status"])
 
@@ -36,6 +39,7 @@ async def health(response: Response, ensemble: Annotated[Ensemble, Depends(get_e
         queued=len(ensemble.queue),
         models=[_health(places[name]) for name in ensemble.settings.models],
         gate=_health(places[GATE]) if GATE in places else None,
+        store=_store(ensemble.rollout.source),
     )
 
 
@@ -51,6 +55,17 @@ async def models(ensemble: Annotated[Ensemble, Depends(get_ensemble)]) -> Models
     return Models(
         models=[_entry(places[name]) for name in ensemble.settings.models],
         gate=_entry(places[GATE]) if GATE in places else None,
+    )
+
+
+def _store(source: Folder | Mirror) -> ObjectStore | None:
+    if isinstance(source, Folder):
+        return None
+    return ObjectStore(
+        address=str(source.address),
+        reached=source.trouble is None,
+        reason=source.trouble,
+        seen=datetime.fromtimestamp(source.seen, UTC) if source.seen else None,
     )
 
 
