@@ -5,6 +5,7 @@ store would refuse where one is; so of two, each gets a number of its own.
 """
 
 import hashlib
+import time
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
@@ -132,18 +133,12 @@ class Bucket:
     def _clear(self, model: str, there: Mapping[int, Mapping[str, Entry]]) -> None:
         """Remove what publishes left that were killed an hour ago: claims, and objects where no manifest came."""
         for version, files in there.items():
-            if CLAIM not in files or not self._is_stale(f"{model}/{version}/{CLAIM}"):
+            if CLAIM not in files or time.time() - files[CLAIM].written <= disk.STALE_SECONDS:
                 continue
             for name in files if store.MANIFEST_FILE not in files else ():
                 if name != CLAIM:
                     self.objects.remove(f"{model}/{version}/{name}")
             self.objects.remove(f"{model}/{version}/{CLAIM}")
-
-    def _is_stale(self, key: str) -> bool:
-        try:
-            return self.objects.age(key) > disk.STALE_SECONDS
-        except FileNotFoundError:  # its publish has come to its end
-            return False
 
     def _read(self, key: str) -> bytes | None:
         try:

@@ -2,10 +2,11 @@
 
 import logging
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from registry.address import Address, check_installed
@@ -29,10 +30,11 @@ class StoreError(ArtifactError):
 
 @dataclass(frozen=True)
 class Entry:
-    """One object in a listing; `tag` is another once its content is."""
+    """One object in a listing."""
 
     size: int
-    tag: str
+    tag: str  # another once the content is
+    written: float  # in seconds since 1970, by the store's clock
 
 
 class Objects:
@@ -95,17 +97,6 @@ class Objects:
             except FileNotFoundError:
                 return
 
-    def age(self, key: str) -> float:
-        """Seconds since an object was written, by the store's clock and this machine's.
-
-        Raises:
-            FileNotFoundError: if there is none.
-            StoreError: if the store does not answer.
-        """
-        with self._told(f"{key} cannot be looked at"):
-            written: datetime = self._call("modified", f"{self.address.path}/{key}")
-            return (datetime.now(UTC) - written).total_seconds()
-
     def _call(self, name: str, *arguments: object, seconds: float = _SECONDS, **options: object) -> Any:
         if self._opened is None:
             self._opened = _open(self.address)
@@ -129,15 +120,22 @@ def _open(address: Address) -> Any:
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     options = _OPTIONS.get(address.scheme, {})
-    opened = fsspec.filesystem(address.scheme, use_listings_cache=False, skip_instance_cache=True, **options)
+    opened = fsspec.filesystem(address.scheme, use_listings_cache=False, **options)
     if hasattr(opened, "retries"):
         opened.retries = _RETRIES
     return opened
 
 
 def _entry(told: dict[str, Any]) -> Entry:
-    tags = ("ETag", "etag", "generation", "created", "mtime")  # S3's, Azure's and Google's, then memory's
-    return Entry(int(told["size"]), next((str(told[tag]) for tag in tags if told.get(tag)), ""))
+    # S3's, Azure's and Google's names, then memory's.
+    tag = next((str(told[name]) for name in ("ETag", "etag", "created") if told.get(name)), "")
+    written = next(
+        (told[name] for name in ("LastModified", "last_modified", "updated", "created") if name in told), None
+    )
+    if isinstance(written, str):
+        written = datetime.fromisoformat(written)
+    seconds = written.timestamp() if isinstance(written, datetime) else written
+    return Entry(int(told["size"]), tag, time.time() if seconds is None else float(seconds))
 
 
 def _reason(error: Exception) -> str:

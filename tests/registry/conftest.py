@@ -1,0 +1,42 @@
+from collections.abc import Iterator
+
+import pytest
+
+from registry.address import Address
+from tests import objectstore
+from tests.objectstore import S3
+
+
+@pytest.fixture(scope="package")
+def s3() -> Iterator[S3]:
+    """S3's API over HTTP."""
+    with objectstore.s3() as store:
+        yield store
+
+
+@pytest.fixture(scope="package")
+def azure() -> Iterator[None]:
+    """Azure's API over HTTP."""
+    if not objectstore.azurite():
+        pytest.skip("no azurite here: npm install azurite, and name its azurite-blob in AZURITE")
+    pytest.importorskip("adlfs", reason="pip install 'digitvote[azure]'")
+    with objectstore.azure():
+        yield
+
+
+@pytest.fixture(scope="package")
+def google() -> Iterator[None]:
+    """Google's API over HTTP."""
+    if not objectstore.has_google():
+        pytest.skip("no emulator of Google's store here: pip install gcp-storage-emulator 'digitvote[gcs]'")
+    with objectstore.google():
+        yield
+
+
+@pytest.fixture(params=["s3", "memory", "az", "gs"])
+def address(request: pytest.FixtureRequest) -> Address:
+    """An address in a new bucket, of each kind of store."""
+    server = {"s3": "s3", "az": "azure", "gs": "google"}.get(request.param)
+    if server:
+        request.getfixturevalue(server)
+    return objectstore.bucket(request.param)
