@@ -10,7 +10,7 @@ import numpy as np
 from torch import nn
 
 from registry import store, torchscript, versions
-from registry.address import Address, Location, locate
+from registry.address import Address, AddressError, Location, locate
 from registry.bucket import Bucket
 from registry.manifest import GATE, Manifest, Metrics
 from registry.open import Artifact
@@ -84,7 +84,10 @@ def copied(folder: str, temporary: Path) -> Path:
         TrainerError: if it is no version's address.
         ArtifactError: if there is no such version, or it cannot be trusted.
     """
-    found = locate(folder)
+    try:
+        found = locate(folder)
+    except AddressError as error:
+        raise TrainerError(str(error)) from error
     if not isinstance(found, Address):
         return found
     path, _, number = found.path.rpartition("/")
