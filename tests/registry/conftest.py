@@ -4,14 +4,6 @@ import pytest
 
 from registry.address import Address
 from tests import objectstore
-from tests.objectstore import S3
-
-
-@pytest.fixture(scope="package")
-def s3() -> Iterator[S3]:
-    """S3's API over HTTP."""
-    with objectstore.s3() as store:
-        yield store
 
 
 @pytest.fixture(scope="package")

@@ -93,6 +93,7 @@ def test_trainers_that_publish_at_once_each_get_a_version() -> None:
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": ROOT}
     trainers = [subprocess.Popen([*command, str(number)], **pipes) for number in range(3)]
     for trainer in trainers:
+        assert trainer.stdin
         trainer.stdin.write("\n")
         trainer.stdin.flush()
     taken = {}
@@ -102,8 +103,8 @@ def test_trainers_that_publish_at_once_each_get_a_version() -> None:
             taken[int(version)] = str(number).encode()
     assert sorted(taken) == at(address).numbers("mlp")
     assert len(taken) == 9
-    for version, number in taken.items():
-        assert at(address).open("mlp", version).model == number + FILES["model.pt"]
+    for version, whose in taken.items():
+        assert at(address).open("mlp", version).model == whose + FILES["model.pt"]
 
 
 @pytest.mark.usefixtures("s3")

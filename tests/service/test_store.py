@@ -3,7 +3,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -40,13 +40,6 @@ FIRST = {"mlp": 1, "cnn": 1, "lenet5": 1}
 
 
 @pytest.fixture(scope="module")
-def s3() -> Iterator[S3]:
-    """S3's API over HTTP."""
-    with objectstore.s3() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three models and a gate, and of the CNN two versions; not to be changed."""
     root = publish_three(tmp_path_factory.mktemp("release"))
@@ -55,7 +48,7 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def address(s3: S3, release: Path) -> Address:
+def address(s3: S3, release: Path) -> Address:  # noqa: ARG001
     """The first version of each model on a store, in a bucket of its own."""
     address = objectstore.bucket("s3")
     for model in (GATE, *FIRST):

@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,13 +9,6 @@ from tests import objectstore
 from tests.objectstore import S3
 from tests.trainer.conftest import OTHER, TINY, TinyRun
 from trainer.__main__ import app
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[S3]:
-    """S3's API over HTTP."""
-    with objectstore.s3() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
