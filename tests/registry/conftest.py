@@ -19,8 +19,9 @@ def azure() -> Iterator[None]:
 @pytest.fixture(scope="package")
 def google() -> Iterator[None]:
     """Google's API over HTTP."""
-    if not objectstore.has_google():
-        pytest.skip("no emulator of Google's store here: pip install gcp-storage-emulator 'digitvote[gcs]'")
+    if not objectstore.fake_gcs():
+        pytest.skip("no fake-gcs-server here: name it in FAKE_GCS_SERVER")
+    pytest.importorskip("gcsfs", reason="pip install 'digitvote[gcs]'")
     with objectstore.google():
         yield
 
