@@ -86,7 +86,7 @@ def tutorial(content: bytes) -> Floats:
 
 def load(settings: Settings) -> tuple[list[Model], Model]:
     """The models that vote and the gate, on the CPU."""
-    engine, root = open_engine(settings), settings.artifacts
+    engine, root = open_engine(settings), settings.root
 
     def newest(name: str) -> Model:
         return Model(name, *load_version(root, name, store.latest(root, name) or 0, engine, settings.max_batch))

@@ -12,7 +12,7 @@ from registry.files import is_within, read_file
 LABELS = tuple("0123456789")
 GATE, GATE_LABELS = "gate", ("other", "digit")  # the one model that does not vote: it says whether there is a digit
 
-_LARGEST = 2**20  # bytes of a manifest; one of the release's has 5,000
+LARGEST = 2**20  # bytes of a manifest; one of the release's has 5,000
 
 Strictness = Literal["balanced", "strict"]
 
@@ -109,9 +109,18 @@ def read_manifest(path: Path) -> Manifest:
     Raises:
         ArtifactError: if the file is missing, too large, is not JSON or does not fit the schema.
     """
+    return parse_manifest(read_file(path, LARGEST), path)
+
+
+def parse_manifest(content: bytes, where: object) -> Manifest:
+    """Check the bytes of `manifest.json`; errors name where it lies.
+
+    Raises:
+        ArtifactError: if it is not JSON or does not fit the schema.
+    """
     try:
-        return Manifest.model_validate_json(read_file(path, _LARGEST))
+        return Manifest.model_validate_json(content)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise ArtifactError(f"{path}: {where}: {first['msg']}") from error
+        place = ".".join(map(str, first["loc"])) or "the file"
+        raise ArtifactError(f"{where}: {place}: {first['msg']}") from error

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from registry.disk import STAGING as STAGING
 from registry.errors import ArtifactError
 from registry.manifest import GATE, Manifest, read_manifest
 
@@ -11,9 +12,8 @@ MANIFEST_FILE = "manifest.json"
 GOLDEN_FILE = "golden.npz"
 CONFIG_FILE = "config.pbtxt"
 LABELS_FILE = "labels.txt"
-STAGING = ".staging-"  # how the name of what is being written begins
 
-Stamp = tuple[tuple[str, int, int, int], ...]  # of each file: path, inode, bytes, nanoseconds of its last change
+Stamp = tuple[tuple[str | int, ...], ...]  # of each file: path, inode, bytes, nanoseconds of its last change
 
 
 def models(root: Path) -> list[str]:
@@ -73,6 +73,15 @@ def manifest(root: Path, model: str, version: int) -> Manifest:
     """
     path = version_path(root, model, version) / MANIFEST_FILE
     found = read_manifest(path)
-    if (found.name, found.version) != (model, version):
-        raise ArtifactError(f"{path}: speaks of {found.name} {found.version}, but lies in {model}/{version}")
+    check_place(found, model, version, path)
     return found
+
+
+def check_place(manifest: Manifest, model: str, version: int, where: object) -> None:
+    """Hold a manifest against where it lies.
+
+    Raises:
+        ArtifactError: if it speaks of another model or version.
+    """
+    if (manifest.name, manifest.version) != (model, version):
+        raise ArtifactError(f"{where}: speaks of {manifest.name} {manifest.version}, but lies in {model}/{version}")

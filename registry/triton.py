@@ -1,6 +1,7 @@
 """The two files that let a stock Triton server read the same folder."""
 
 from registry.manifest import labels_of
+from registry.store import CONFIG_FILE, LABELS_FILE
 
 INPUT, OUTPUT = "INPUT__0", "OUTPUT__0"  # as the PyTorch backend wants its tensors named
 
@@ -35,3 +36,8 @@ def config(name: str) -> str:
 def labels(name: str) -> str:
     """The text of `labels.txt`, a label a line."""
     return "".join(f"{label}\n" for label in labels_of(name))
+
+
+def files(name: str) -> dict[str, bytes]:
+    """Both files of a model's folder, by their names."""
+    return {CONFIG_FILE: config(name).encode(), LABELS_FILE: labels(name).encode()}

@@ -98,16 +98,18 @@ class Ensemble:
         if not self.loaded.is_set():
             return "starting", "the models are being loaded"
         missing = self.rollout.served.missing
+        trouble = self.rollout.trouble
         able = len(self.models) - len(missing)
         if able < self.settings.quorum:
-            return "failed", f"{able} of {len(self.settings.models)} models can vote, {self.settings.quorum} must"
+            lack = f"{able} of {len(self.settings.models)} models can vote, {self.settings.quorum} must"
+            return "failed", "; ".join([lack, *trouble])
         if not self._batcher.alive:
             return "failed", self._batcher.trouble or "the batcher has stopped"
         lacks = [f"not voting: {', '.join(missing)}"] if missing else []
         gate = self.gate
         if gate and gate.predict is None:
             lacks.append("no gate: answers are accepted by their confidence alone")
-        return ("degraded", "; ".join(lacks)) if lacks else ("ready", None)
+        return "degraded" if lacks else "ready", "; ".join([*lacks, *trouble]) or None
 
     @property
     def able(self) -> bool:

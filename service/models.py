@@ -6,10 +6,13 @@ from typing import Literal
 
 import numpy as np
 
+from registry.errors import ArtifactError
 from registry.manifest import Manifest
+from registry.objects import StoreError
 from registry.open import open_version
 from registry.store import Stamp
 from service.engine.engine import Engine, Predict
+from service.source import Source
 
 Step = Literal["verify", "load", "golden", "warm"]
 
@@ -36,6 +39,21 @@ class LoadError(Exception):
     def __init__(self, step: Step, error: Exception) -> None:
         super().__init__(str(error).strip() or repr(error))
         self.step = step
+
+
+def take(source: Source, name: str, version: int) -> None:
+    """Have a version's files at hand.
+
+    Raises:
+        LoadError: if they are not those that its manifest names.
+        StoreError: if they cannot be had now.
+    """
+    try:
+        source.take(name, version)
+    except StoreError:
+        raise
+    except ArtifactError as error:
+        raise LoadError("verify", error) from error
 
 
 def load_version(artifacts: Path, name: str, version: int, engine: Engine, max_batch: int) -> tuple[Manifest, Predict]:

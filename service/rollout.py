@@ -16,11 +16,12 @@ import structlog
 from registry.manifest import GATE, Manifest
 from service import metrics
 from service.engine.engine import Engine, open_engine
-from service.models import Model, load_version
+from service.models import Model, load_version, take
 from service.place import Place
 from service.seat import Seat
 from service.served import Served
 from service.settings import Settings
+from service.source import source
 
 T = TypeVar("T")
 
@@ -38,9 +39,11 @@ class Rollout:
         names = [*settings.models, *([] if settings.reject == "off" else [GATE])]
         self.places = {name: Place.of(name, settings.pins[name]) for name in names}
         self.served = Served()
+        self.source = source(settings)
         self._settings = settings
         self._engine: Engine  # once started
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="rollout")
+        self._asking = ThreadPoolExecutor(1, thread_name_prefix="source")  # a store that hangs holds no loading
         self._lock = asyncio.Lock()
         self._woken = asyncio.Event()
         self._watch: asyncio.Task[None] | None = None
@@ -50,6 +53,11 @@ class Rollout:
         """Of all versions that are served, canaries too."""
         seats = [seat for place in self.places.values() for seat in place.seats]
         return [seat.model.manifest for seat in seats if seat.model.manifest]
+
+    @property
+    def trouble(self) -> list[str]:
+        """What keeps new versions from coming, if anything does."""
+        return [f"object store not reached: {self.source.trouble}"] if self.source.trouble else []
 
     async def start(self) -> None:
         """Load of each model the most wanted version that passes, then look for what changes."""
@@ -64,7 +72,8 @@ class Rollout:
         if self._watch is not None:
             self._watch.cancel()
             await asyncio.gather(self._watch, return_exceptions=True)
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        for thread in (self._thread, self._asking):
+            thread.shutdown(wait=False, cancel_futures=True)
 
     def wake(self) -> None:
         """Have it looked at once, and what has failed tried again."""
@@ -128,15 +137,33 @@ class Rollout:
                 log.exception("the artifacts could not be looked at", artifacts=str(self._settings.artifacts))
 
     async def _look(self, names: list[str], *, patient: bool) -> None:
+        await self._ask()
         async with self._lock:
             places = [self.places[name] for name in names if not self.places[name].unloaded]
             for seat in (seat for place in places for seat in place.seats):
-                found = await self._beside(seat.survey, self._settings.artifacts)
+                found = await self._beside(seat.survey, self.source)
                 model = await seat.look(found, self._load, patient=patient)
                 if model is not None:
                     self._give(seat, model)
                 elif seat.model.predict is None:
-                    self._miss(seat, seat.lack(self._settings.artifacts))
+                    self._miss(seat, seat.lack(self._settings.artifacts, self.source.trouble))
+            await self._tidy()
+
+    async def _ask(self) -> None:
+        """See what is published, and tell once when that begins or ceases to be possible."""
+        before = self.source.trouble
+        await asyncio.get_running_loop().run_in_executor(self._asking, self.source.look)
+        if self.source.trouble and not before:
+            log.warning("object store not reached", reason=self.source.trouble)
+        elif before and not self.source.trouble:
+            log.info("object store reached again")
+
+    async def _tidy(self) -> None:
+        served = {name: {seat.model.version or 0 for seat in place.seats} for name, place in self.places.items()}
+        try:
+            await self._beside(self.source.tidy, served)
+        except OSError as error:
+            log.warning("old copies could not be removed", reason=str(error))
 
     def _miss(self, seat: Seat, reason: str) -> None:
         if reason != seat.model.reason:  # else it was told at an earlier look
@@ -144,7 +171,8 @@ class Rollout:
             self._give(seat, Model(seat.name, reason=reason))
 
     async def _load(self, name: str, version: int) -> Model:
-        where, most = self._settings.artifacts, self._settings.max_batch
+        where, most = self._settings.root, self._settings.max_batch
+        await self._beside(take, self.source, name, version)
         manifest, predict = await self._beside(load_version, where, name, version, self._engine, most)
         return Model(name, manifest, metrics.timed(predict, manifest))
 

@@ -1,5 +1,6 @@
 """What the service answers, as its OpenAPI page shows it."""
 
+from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, Field
@@ -206,6 +207,15 @@ class ModelHealth(BaseModel):
     tried: list[Tried] = Field([], examples=[[]], description="versions that are wanted more and do not vote, and why")
 
 
+class ObjectStore(BaseModel):
+    """The object store that versions come from; while it is not reached those that were copied before are served."""
+
+    address: str = Field(examples=["s3://bucket/prefix"])
+    reached: bool = Field(examples=[True], description="at the last look")
+    reason: str | None = Field(None, examples=[None], description="why it was not reached")
+    seen: datetime | None = Field(None, description="when it last was, since the service started")
+
+
 class Health(BaseModel):
     """Whether requests should be sent here; `ready` and `degraded` answer 200, the others 503."""
 
@@ -216,6 +226,7 @@ class Health(BaseModel):
     queued: int = Field(ge=0, examples=[0], description="pictures waiting for a batch")
     models: list[ModelHealth]
     gate: ModelHealth | None = Field(None, description="what tells digits from other things; none with reject=off")
+    store: ObjectStore | None = Field(None, description="where versions come from; none where that is a folder")
 
 
 class ModelEntry(ModelHealth):

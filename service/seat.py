@@ -6,12 +6,14 @@ from pathlib import Path
 
 import structlog
 
-from registry import store
+from registry.address import Location
+from registry.objects import StoreError
 from registry.store import Stamp
 from service import metrics
 from service.models import LoadError, Model, Step
 from service.pins import Want
 from service.schemas import Stage
+from service.source import Source
 
 Found = tuple[int, Stamp | None]
 Load = Callable[[str, int], Awaitable[Model]]
@@ -39,11 +41,11 @@ class Seat:
         self.model = Model(name, reason="not loaded yet")
         self.attempts: dict[int, Attempt] = {}
 
-    def survey(self, root: Path) -> list[Found]:
+    def survey(self, source: Source) -> list[Found]:
         """Versions that are wanted no less than what is served, the most wanted first, with their files' stamps."""
         found: list[Found] = []
-        for version in self.want.of(store.versions(root, self.name)):
-            found.append((version, store.stamp(root, self.name, version)))
+        for version in self.want.of(source.versions(self.name)):
+            found.append((version, source.stamp(self.name, version)))
             if version == self.model.version:
                 break
         return found
@@ -53,7 +55,7 @@ class Seat:
 
         Args:
             found: what `survey` gives.
-            load: loads and checks a version; raises LoadError.
+            load: loads and checks a version; raises LoadError, or StoreError where that may yet pass.
             patient: whether files that do not fit their manifest may still be on their way: it has failed once they
                 are the same when they are looked at again.
         """
@@ -68,6 +70,8 @@ class Seat:
                 try:
                     taken = replace(await load(self.name, version), stamp=stamp)
                     break
+                except StoreError as error:  # tried again at each look
+                    attempt = Attempt(version, "waiting", str(error))
                 except LoadError as error:
                     waits = patient and error.step == "verify"
                     attempt = Attempt(version, "waiting", str(error), stamp, error.step)
@@ -79,14 +83,16 @@ class Seat:
         self.attempts = tried
         return taken
 
-    def lack(self, root: Path) -> str:
-        """Why it is empty once it has been looked for."""
+    def lack(self, where: Location, trouble: str | None) -> str:
+        """Why it is empty once it has been looked for there, or among copies where there is trouble."""
         for attempt in self.attempts.values():
             return f"version {attempt.version}: {attempt.reason}"
-        if not root.is_dir():
-            return f"there is no folder {root}: train a model, or set DIGITVOTE_ARTIFACTS"
+        if trouble is not None:
+            return f"no copy of a {self.want} of it, and {trouble}"
+        if isinstance(where, Path) and not where.is_dir():
+            return f"there is no folder {where}: train a model, or set DIGITVOTE_ARTIFACTS"
         other = "DIGITVOTE_ARTIFACTS" if self.want == Want() else "DIGITVOTE_VERSIONS"
-        return f"no {self.want} of it in {root}: train one, or set {other}"
+        return f"no {self.want} of it in {where}: train one, or set {other}"
 
     def _known(self, version: int, stamp: Stamp | None) -> Attempt | None:
         """What need not be tried: it is not whole yet, or its files are still those that did not pass."""

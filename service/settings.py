@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import (
+    BeforeValidator,
     Field,
     IPvAnyNetwork,
     StringConstraints,
@@ -16,6 +17,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from registry.address import Address, Location, locate
 from registry.manifest import GATE, ModelName
 from registry.rules import Rule
 from service.acceptance import Reject
@@ -48,7 +50,13 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, hide_input_in_errors=True)
 
-    artifacts: Path = Field(Path("artifacts"), description="folder of published models")
+    artifacts: Annotated[Location, NoDecode, BeforeValidator(locate)] = Field(
+        Path("artifacts"),
+        description="folder of published models, or their address: s3://, gs:// or az://BUCKET/PREFIX",
+    )
+    artifacts_cache: Path = Field(
+        Path("~/.cache/digitvote/artifacts"), description="folder for copies of versions that lie at an address"
+    )
     models: Annotated[tuple[ModelName, ...], NoDecode] = Field(
         ("mlp", "cnn", "lenet5"), description="models that vote, separated by commas"
     )
@@ -110,6 +118,13 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="the least level that is logged"
     )
+
+    @property
+    def root(self) -> Path:
+        """The folder that versions are read from: `artifacts`, or its own one in `artifacts_cache`."""
+        if isinstance(self.artifacts, Address):
+            return self.artifacts_cache.expanduser() / self.artifacts.slug
+        return self.artifacts
 
     @property
     def batch_threads(self) -> int:
@@ -221,6 +236,7 @@ def _sentence(problem: dict[str, object]) -> str:
         told = "this is not how it is written"
     name, *entry = place
     variable = PREFIX + str(name).upper()
-    value = "" if name in _SECRET else f"={os.environ.get(variable, '')!r}"
+    # Nor is an address with what may be a key in it.
+    value = "" if name in _SECRET or "@" in os.environ.get(variable, "") else f"={os.environ.get(variable, '')!r}"
     which = f"entry {entry[0] + 1}: " if entry else ""
     return f"{variable}{value}: {which}{told} ({variables()[variable]})"

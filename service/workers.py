@@ -14,7 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.supervisors import multiprocess
 
-from service import feedback, metrics
+from service import feedback, metrics, source
 from service.app import create_app
 from service.engine.engine import open_engine
 from service.server import Server, leave, listen
@@ -35,6 +35,7 @@ def serve(settings: Settings) -> None:
     """
     if settings.workers > 1:  # without it the question alone would keep CUDA from being used after a fork
         os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
+    source.check(settings)
     open_engine(settings)  # now, not once it serves, if it is not installed or has no such device
     feedback.check(settings)
     listener = listen(settings.host, settings.port)

@@ -1,10 +1,15 @@
 import logging
 import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from service import logs
 from service.settings import variables
+
+if TYPE_CHECKING:
+    from tests.objectstore import S3
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +30,12 @@ def _quiet() -> None:
     """Services hosted in this process log nothing: their lines would stand among the tests'."""
     logs.configure("json", "error")
     logging.getLogger("service").setLevel(logging.CRITICAL)
+
+
+@pytest.fixture(scope="session")
+def s3() -> "Iterator[S3]":
+    """S3's API over HTTP."""
+    from tests import objectstore  # which takes a while to import
+
+    with objectstore.s3() as running:
+        yield running

@@ -22,6 +22,7 @@ from fastapi import FastAPI
 from PIL import Image, ImageDraw
 
 from registry import torchscript
+from registry.address import Address
 from registry.golden import Golden
 from registry.manifest import GATE, Manifest
 from registry.publish import publish
@@ -132,7 +133,7 @@ class Process:
 
 @contextmanager
 def serving(
-    artifacts: Path, *, command: tuple[str, ...] = (sys.executable, "-m", "service"), **settings: object
+    artifacts: Path | Address, *, command: tuple[str, ...] = (sys.executable, "-m", "service"), **settings: object
 ) -> Iterator[Process]:
     """Run the service on a free port until the block ends; yields once it says that it serves."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DIGITVOTE_")}

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import torch
 
-from registry import store
+from registry import versions as published
+from registry.address import Address, Location
+from registry.bucket import Bucket
 from registry.errors import ArtifactError
 from registry.manifest import Manifest
-from registry.open import open_version
-from registry.publish import publish
+from registry.objects import StoreError
 from trainer import data, draft, loop, robustness, sampling, teacher
 from trainer.console import say
 from trainer.data import Examples
@@ -39,14 +40,14 @@ def run(
     recipe: Recipe,
     names: Sequence[Name],
     mnist: Mnist,
-    artifacts: Path,
+    artifacts: Location,
     runs: Path,
     progress: Progress,
     *,
     device: torch.device,
     start: Start | None = None,
     resume: bool = False,
-    on_published: Callable[[Path], None] = lambda _: None,
+    on_published: Callable[[Path | Address], None] = lambda _: None,
 ) -> Published:
     """Train the named models of a recipe and publish the next version of each, if all targets are met.
 
@@ -102,7 +103,7 @@ def run(
     manifests: list[Manifest] = []
     for manifest, files in versions:
         manifests.append(_publish(artifacts, manifest, files))
-        on_published(store.version_path(artifacts, manifest.name, manifests[-1].version))
+        on_published(published.at(artifacts).where(manifest.name, manifests[-1].version))
     return Published(manifests, trouble)
 
 
@@ -126,11 +127,13 @@ def _version(
     return manifest, draft.files(recipe, one, vote, robust, mnist, more)
 
 
-def _publish(artifacts: Path, manifest: Manifest, files: dict[str, bytes]) -> Manifest:
+def _publish(artifacts: Location, manifest: Manifest, files: dict[str, bytes]) -> Manifest:
+    hint = f"{manifest.name} was not published; put that right, then --resume publishes without training again"
     try:
-        return publish(artifacts, manifest, files)
+        return published.at(artifacts).publish(manifest, files)
+    except StoreError as error:
+        raise StoreError(f"{error}; {hint}") from error
     except OSError as error:
-        hint = f"{manifest.name} was not published; put that right, then --resume publishes without training again"
         raise OSError(error.errno, f"{error.strerror}; {hint}", error.filename) from error
 
 
@@ -187,12 +190,16 @@ def checkpoint_path(runs: Path, recipe: Recipe, name: str, *, resume: bool) -> P
     return path
 
 
-def check_writable(folder: Path) -> None:
-    """Make a folder where there is none, and a file in it.
+def check_writable(folder: Location) -> None:
+    """Make a folder where there is none, and a file in it; or put an object at an address.
 
     Raises:
         TrainerError: naming the folder, if it cannot be written.
+        StoreError: naming the address, if it cannot.
     """
+    if isinstance(folder, Address):
+        Bucket(folder).check_writable()
+        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -201,14 +208,21 @@ def check_writable(folder: Path) -> None:
         raise TrainerError(f"{folder}: cannot be written: {error.strerror or error}") from error
 
 
-def present(artifacts: Path, names: Sequence[str]) -> bool:
-    """Whether the newest version of each model is there and whole."""
+def present(artifacts: Location, names: Sequence[str]) -> bool:
+    """Whether the newest version of each model is there and whole.
+
+    Raises:
+        StoreError: if an object store cannot be asked.
+    """
+    found = published.at(artifacts)
     for name in names:
-        version = store.latest(artifacts, name)
-        if version is None:
+        numbers = found.numbers(name)
+        if not numbers:
             return False
         try:
-            open_version(artifacts, name, version)
+            found.open(name, numbers[-1])
+        except StoreError:
+            raise
         except ArtifactError:
             return False
     return True

@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from registry import store, torchscript
+from registry import store, torchscript, versions
+from registry.address import Address, AddressError, Location, locate
+from registry.bucket import Bucket
 from registry.manifest import GATE, Manifest, Metrics
-from registry.open import Artifact, open_version
+from registry.open import Artifact
 from registry.rules import Floats, probabilities
 from trainer import evaluate as figures
 from trainer import models, recipe, sampling
@@ -21,43 +23,42 @@ from trainer.evaluate import Labels
 from trainer.mnist import Mnist
 
 
-def manifests(artifacts: Path) -> list[Manifest]:
+def manifests(artifacts: Location) -> list[Manifest]:
     """The manifests of all versions, by model, oldest first.
 
     Raises:
         ArtifactError: if one cannot be read.
     """
-    return [
-        store.manifest(artifacts, model, version)
-        for model in (*store.models(artifacts), GATE)
-        for version in store.versions(artifacts, model)
-    ]
+    found = versions.at(artifacts)
+    return [found.manifest(model, number) for model in (*found.models(), GATE) for number in found.numbers(model)]
 
 
-def choose(artifacts: Path, wanted: list[str], *, every: bool = False) -> list[tuple[str, int]]:
+def choose(artifacts: Location, wanted: list[str], *, every: bool = False) -> list[tuple[str, int]]:
     """Models and versions, from words like "cnn=3" or "cnn"; of every model the newest, or every version, without.
 
     Raises:
         TrainerError: if a word is no such thing, or nothing is published.
     """
+    found = versions.at(artifacts)
     if every:
-        chosen = [(model, number) for model in store.models(artifacts) for number in store.versions(artifacts, model)]
+        chosen = [(model, number) for model in found.models() for number in found.numbers(model)]
     else:
-        chosen = [version(artifacts, word) for word in wanted or store.models(artifacts)]
+        chosen = [version(artifacts, word) for word in wanted or found.models()]
     if not chosen:
         raise TrainerError(f"{artifacts} holds no version yet: python -m trainer train")
     return list(dict.fromkeys(chosen))
 
 
-def version(artifacts: Path, word: str) -> tuple[str, int]:
+def version(artifacts: Location, word: str) -> tuple[str, int]:
     """A model and its version, from a word like "cnn=3", or "cnn" for its newest.
 
     Raises:
         TrainerError: if it is no such word, or no such model is published.
     """
-    known = store.models(artifacts)
+    found = versions.at(artifacts)
+    known = found.models()
     model, equals, number = word.partition("=")
-    newest = store.latest(artifacts, model) if model in known else None
+    newest = max(found.numbers(model)) if model in known else None
     if newest is None:
         raise TrainerError(f"{word}: {artifacts} holds {', '.join(known) or 'no model'}")
     if equals and not store.is_version(number):
@@ -77,6 +78,28 @@ def place(folder: Path) -> tuple[Path, str, int]:
     return folder.parent.parent, folder.parent.name, int(folder.name)
 
 
+def copied(folder: str, temporary: Path) -> Path:
+    """A version's folder as it is; of one at an address, a verified copy in a temporary folder.
+
+    Raises:
+        TrainerError: if it is no version's address.
+        ArtifactError: if there is no such version, or it cannot be trusted.
+    """
+    try:
+        found = locate(folder)
+    except AddressError as error:
+        raise TrainerError(str(error)) from error
+    if not isinstance(found, Address):
+        return found
+    path, _, number = found.path.rpartition("/")
+    prefix, _, model = path.rpartition("/")
+    if not prefix or not store.is_version(number):
+        raise TrainerError(f"{folder}: not a version's address, like {found.scheme}://BUCKET/PREFIX/cnn/1")
+    place = store.version_path(temporary, model, int(number))
+    Bucket(Address(found.scheme, prefix)).fetch(model, int(number), place)
+    return place
+
+
 @dataclass(frozen=True)
 class Answers:
     """What one version says of some pictures, from its `model.pt`."""
@@ -92,13 +115,13 @@ class Answers:
         return f"{self.manifest.name} {self.manifest.version}"
 
 
-def answers(artifacts: Path, model: str, number: int, pictures: Labels, truth: Labels) -> Answers:
+def answers(artifacts: Location, model: str, number: int, pictures: Labels, truth: Labels) -> Answers:
     """Ask one version about pictures [N, 28, 28] with labels [N].
 
     Raises:
         ArtifactError: if it cannot be trusted.
     """
-    artifact = open_version(artifacts, model, number)
+    artifact = versions.at(artifacts).open(model, number)
     logits = figures.logits(artifact.model, pictures)
     chances = probabilities(logits, artifact.manifest.temperature)
     return Answers(artifact.manifest, artifact.model, chances, figures.metrics(chances, truth))

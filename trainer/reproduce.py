@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from registry import store
+from registry.address import Location
 from registry.manifest import GATE, DataFile, Manifest
 from trainer import compare, job, origin, published, recipe, sources
 from trainer.compare import Comparison
@@ -104,7 +105,7 @@ def _trained_on(first: Original) -> str:
 def train(
     first: Original,
     mnist: Mnist,
-    artifacts: Path,
+    artifacts: Location,
     runs: Path,
     progress: Progress,
     *,

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import torch
 
-from registry import store
+from registry import store, versions
+from registry.address import Location
 from registry.manifest import GATE, Manifest
 from registry.open import Artifact, open_version
-from registry.publish import publish
 from registry.rules import Floats, probabilities
 from trainer import draft, evaluate, measure, report, reproduce, robustness, sampling, weight
 from trainer.errors import TrainerError
@@ -35,7 +35,7 @@ class _Weighed:
 def again(
     folders: Sequence[Path],
     mnist: Mnist,
-    artifacts: Path,
+    artifacts: Location,
     *,
     device: torch.device,
     on_published: Callable[[Manifest], None] = lambda _: None,
@@ -64,7 +64,7 @@ def again(
         for one in weighed
     ]
     for manifest, files in drafts:
-        on_published(publish(artifacts, manifest, files))
+        on_published(versions.at(artifacts).publish(manifest, files))
 
 
 def _parts(

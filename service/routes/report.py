@@ -22,7 +22,7 @@ def report(request: Request, ensemble: Annotated[Ensemble, Depends(get_ensemble)
     loaded = {model.name: model.manifest.version for model in ensemble.models if model.manifest and model.predict}
     if ensemble.gate and ensemble.gate.manifest and ensemble.gate.predict:
         loaded[GATE] = ensemble.gate.manifest.version
-    root = ensemble.settings.artifacts
+    root = ensemble.settings.root
     models = [(name, *read_versions(root, name, loaded.get(name))) for name in (*ensemble.settings.models, GATE)]
     versions = [version for _, versions, _ in models for version in versions]
     return page(
@@ -41,7 +41,7 @@ def picture(
     model: str, version: int, picture: str, ensemble: Annotated[Ensemble, Depends(get_ensemble)]
 ) -> FileResponse:
     """A picture of a version's report, if its manifest lists it."""
-    path = picture_path(ensemble.settings.artifacts, model, version, picture)
+    path = picture_path(ensemble.settings.root, model, version, picture)
     if path is None or not path.is_file():
         raise NotFound("There is no such picture. /report shows those that there are.")
     return FileResponse(path, media_type="image/png", headers={"X-Content-Type-Options": "nosniff"})

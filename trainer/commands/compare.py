@@ -13,7 +13,7 @@ from trainer.console import say
 def compare(
     first: Annotated[str, typer.Argument(metavar="MODEL=VERSION", help="Like cnn=1, or cnn for its newest.")],
     second: Annotated[str, typer.Argument(metavar="MODEL=VERSION", help="The version to hold it against.")],
-    artifacts: Artifacts = Path("artifacts"),
+    artifacts: Artifacts = "artifacts",
     data: Data = None,
     allow_other_data: OtherData = False,
     out: Picture = Path("differences.png"),
@@ -26,10 +26,11 @@ def compare(
         from trainer import published, sources
 
         options.device("cpu", threads)
-        chosen = [published.version(artifacts, word) for word in (first, second)]
+        place = options.location(artifacts)
+        chosen = [published.version(place, word) for word in (first, second)]
         images = sources.load(data or (), other=allow_other_data)
         test = images.test_pictures, images.test_labels
-        one, other = (published.answers(artifacts, *version, *test) for version in chosen)
+        one, other = (published.answers(place, *version, *test) for version in chosen)
         found = comparing.compare(one, other, images.test_labels)
         out.write_bytes(comparing.differences(one, other, images))
         console.print(tables.side_by_side(one, other, one.name, other.name))

@@ -27,7 +27,7 @@ def evaluate(
     every: Annotated[
         bool, typer.Option("--all", help="Every version of every model, as after runs with several seeds.")
     ] = False,
-    artifacts: Artifacts = Path("artifacts"),
+    artifacts: Artifacts = "artifacts",
     data: Data = None,
     allow_other_data: OtherData = False,
     classes: Annotated[
@@ -59,7 +59,8 @@ def evaluate(
         by = options.rule(rule)
         if every and versions:
             raise TrainerError(f"--all: leave out {' '.join(versions)}")
-        chosen = published.choose(artifacts, versions or [], every=every)
+        place = options.location(artifacts)
+        chosen = published.choose(place, versions or [], every=every)
         if vote:
             _one_of_each("--vote", chosen)
         if corruptions:
@@ -70,7 +71,7 @@ def evaluate(
             raise TrainerError("--vote: one model alone has no vote; give several, or none for all")
         images = sources.load(data or (), other=allow_other_data)
         test = images.test_pictures, images.test_labels
-        asked = [published.answers(artifacts, *version, *test) for version in chosen]
+        asked = [published.answers(place, *version, *test) for version in chosen]
         rows = published.evaluate(asked, images)
         more: dict[str, Any] = {}
         if spreads := published.spreads(rows):

@@ -19,7 +19,7 @@ def gate(
     recipe: RecipeName = "gate",
     data: Data = None,
     allow_other_data: OtherData = False,
-    artifacts: Artifacts = Path("artifacts"),
+    artifacts: Artifacts = "artifacts",
     runs: Runs = Path("runs"),
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the checkpoint of a run that was stopped.")
@@ -38,11 +38,12 @@ def gate(
         from trainer.gate import job
 
         chosen = recipes.read(recipe)
+        where = options.location(artifacts)
         place = options.device(device, threads)
         images = sources.load(data or (), other=allow_other_data)
         _, measured = job.run(
-            chosen, images, artifacts, runs, Progress(console),
-            device=place, resume=resume, on_published=lambda folder: say(console, f"published {folder}"),
+            chosen, images, where, runs, Progress(console),
+            device=place, resume=resume, on_published=lambda version: say(console, f"published {version}"),
         )  # fmt: skip
         console.print(_refused(measured))
 

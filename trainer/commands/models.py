@@ -1,9 +1,9 @@
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
+from trainer.commands import options
 from trainer.commands.errors import clear_errors
 from trainer.commands.options import Artifacts
 from trainer.console import say, table
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from registry.manifest import Manifest
 
 
-def models(artifacts: Artifacts = Path("artifacts")) -> None:
+def models(artifacts: Artifacts = "artifacts") -> None:
     """List what is published, with the figures of each manifest."""
     console = Console()
     with clear_errors():
         from trainer import published
 
-        manifests = published.manifests(artifacts)
+        manifests = published.manifests(options.location(artifacts))
         if not manifests:
             say(console, f"{artifacts} holds no version yet: python -m trainer train")
             return

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from registry.address import Address, AddressError, Location, check_installed, locate
 from trainer.errors import TrainerError
 
 if TYPE_CHECKING:
@@ -27,11 +28,28 @@ OtherData = Annotated[
 RecipeName = Annotated[
     str, typer.Option(metavar="NAME|FILE", help="A shipped recipe (quick, release, lenet5-1998, ...) or a file.")
 ]
-Artifacts = Annotated[Path, typer.Option(metavar="DIR", help="Where versions are published.")]
+Artifacts = Annotated[
+    str, typer.Option(metavar="DIR|ADDRESS", help="Where versions are published: a folder, or like s3://bucket/prefix.")
+]
 Runs = Annotated[Path, typer.Option(metavar="DIR", help="Where checkpoints are kept.")]
 Picture = Annotated[Path, typer.Option(metavar="FILE", help="Where the picture is written.")]
 Device = Annotated[str, typer.Option(metavar="cpu|cuda|auto", help="Where to train.")]
 Threads = Annotated[int | None, typer.Option(min=1, metavar="N", help="CPU threads; torch chooses without it.")]
+
+
+def location(artifacts: str) -> Location:
+    """The folder or the address that --artifacts names.
+
+    Raises:
+        TrainerError: if it is an address that cannot be, or what speaks to its store is not installed.
+    """
+    try:
+        found = locate(artifacts)
+        if isinstance(found, Address):
+            check_installed(found)
+    except AddressError as error:
+        raise TrainerError(f"--artifacts: {error}") from error
+    return found
 
 
 def models(recipe: "Recipe", wanted: list[str] | None) -> "list[Name]":

@@ -13,9 +13,11 @@ from trainer.progress import Progress
 
 
 def reproduce(
-    version: Annotated[Path, typer.Argument(metavar="FOLDER", help="A published version, like artifacts/cnn/1.")],
+    version: Annotated[
+        str, typer.Argument(metavar="VERSION", help="A published version, like artifacts/cnn/1 or its address.")
+    ],
     artifacts: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where the new version is kept; nowhere without.")
+        str | None, typer.Option(metavar="DIR|ADDRESS", help="Where the new version is kept; nowhere without.")
     ] = None,
     runs: Runs = Path("runs/reproduce"),
     resume: Annotated[
@@ -37,11 +39,12 @@ def reproduce(
         clear_errors(resume_hint=f"from the last whole epoch with: {again('--resume')}"),
         tempfile.TemporaryDirectory() as temporary,
     ):
+        from registry import versions
         from trainer import published, sources
         from trainer import reproduce as reproducing
         from trainer.finetune.start import feedback_of
 
-        first = reproducing.original(version)
+        first = reproducing.original(published.copied(version, Path(temporary) / "first"))
         place = options.device(device, threads or first.threads)
         words, feedback = feedback_of(data or ()) if first.recipe.finetune else (data or [], None)
         reproducing.check_given(first, words)
@@ -49,7 +52,7 @@ def reproduce(
         reproducing.same_data(first, images)
         if differs := reproducing.differs(first, place):
             say(console, f"{differs}: figures may differ")
-        kept = artifacts or Path(temporary)
+        kept = options.location(artifacts) if artifacts else Path(temporary) / "again"
         done = reproducing.train(
             first, images, kept, runs, Progress(console), device=place, feedback=feedback, resume=resume
         )
@@ -60,6 +63,6 @@ def reproduce(
         found = reproducing.verdict(old, new, truth)
         say(console, str(found))
         if artifacts:
-            say(console, f"published {artifacts / new.manifest.name / str(new.manifest.version)}")
+            say(console, f"published {versions.at(kept).where(done.name, done.version)}")
     if not found.agrees:
         raise typer.Exit(1)

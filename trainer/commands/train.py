@@ -1,5 +1,5 @@
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -10,13 +10,16 @@ from trainer.commands.options import Artifacts, Data, Device, OtherData, RecipeN
 from trainer.console import say
 from trainer.progress import Progress
 
+if TYPE_CHECKING:
+    from registry.address import Address
+
 
 def train(
     recipe: RecipeName = "quick",
     model: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this model; may be repeated.")] = None,
     data: Data = None,
     allow_other_data: OtherData = False,
-    artifacts: Artifacts = Path("artifacts"),
+    artifacts: Artifacts = "artifacts",
     runs: Runs = Path("runs"),
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the checkpoints of a run that was stopped.")
@@ -45,13 +48,14 @@ def train(
         from trainer.finetune.start import begin, feedback_of
         from trainer.gate import job as gate_job
 
-        def told(folder: Path) -> None:
-            say(console, f"published {folder}")
+        def told(version: "Path | Address") -> None:
+            say(console, f"published {version}")
 
         chosen = recipes.read(recipe, seed)
         names = options.models(chosen, model)
-        lacks_gate = bool(chosen.gate) and not model and not job.present(artifacts, [GATE])
-        trained = if_missing and job.present(artifacts, names)
+        where = options.location(artifacts)
+        lacks_gate = bool(chosen.gate) and not model and not job.present(where, [GATE])
+        trained = if_missing and job.present(where, names)
         if trained and not lacks_gate:
             say(console, f"{artifacts} already holds {', '.join(names)}: nothing to train")
             return
@@ -61,14 +65,12 @@ def train(
         # First, so that a run that is stopped and resumed publishes nothing twice.
         if lacks_gate:
             gate = recipes.read(chosen.gate)
-            gate_job.run(
-                gate, images, artifacts, runs, Progress(console), device=place, resume=resume, on_published=told
-            )
+            gate_job.run(gate, images, where, runs, Progress(console), device=place, resume=resume, on_published=told)
         if trained:
             return
-        start = begin(chosen, names, artifacts, feedback, images)
+        start = begin(chosen, names, where, feedback, images)
         result = job.run(
-            start.recipe if start else chosen, names, start.mnist if start else images, artifacts, runs,
+            start.recipe if start else chosen, names, start.mnist if start else images, where, runs,
             Progress(console), device=place, start=start, resume=resume, on_published=told,
         )  # fmt: skip
         if result.trouble:

@@ -1,3 +1,4 @@
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,9 +16,9 @@ if TYPE_CHECKING:
 
 def weigh(
     versions: Annotated[
-        list[Path], typer.Argument(metavar="FOLDER...", help="Versions of one run, which vote together.")
+        list[str], typer.Argument(metavar="VERSION...", help="Folders or addresses of one run, which vote together.")
     ],
-    artifacts: Artifacts = Path("artifacts"),
+    artifacts: Artifacts = "artifacts",
     data: Data = None,
     allow_other_data: OtherData = False,
     device: Device = "cpu",
@@ -28,13 +29,17 @@ def weigh(
     Models and all else stay; what their reports say of the vote is made again.
     """
     console = Console()
-    with clear_errors():
+    with clear_errors(), tempfile.TemporaryDirectory() as temporary:
+        from registry import versions as published
         from trainer import reweigh, sources
+        from trainer.published import copied
 
         def told(manifest: "Manifest") -> None:
-            where = artifacts / manifest.name / str(manifest.version)
+            where = published.at(target).where(manifest.name, manifest.version)
             say(console, f"published {where}: weight {manifest.weight:.4g}")
 
         place = options.device(device, threads)
+        target = options.location(artifacts)
+        folders = [copied(version, Path(temporary)) for version in versions]
         images = sources.load(data or (), other=allow_other_data)
-        reweigh.again(versions, images, artifacts, device=place, on_published=told)
+        reweigh.again(folders, images, target, device=place, on_published=told)

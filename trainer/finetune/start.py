@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from registry import store
-from registry.open import Artifact, open_version
+from registry import versions
+from registry.address import Location
+from registry.open import Artifact
 from trainer import data, published, sampling
 from trainer import recipe as recipes
 from trainer.architecture import Architecture
@@ -70,7 +71,9 @@ def feedback_of(words: Sequence[str]) -> tuple[list[str], Path | None]:
     return [word for word in words if not word.startswith(prefix)], next(iter(stores), None)
 
 
-def begin(recipe: Recipe, names: Sequence[Name], artifacts: Path, feedback: Path | None, mnist: Mnist) -> Start | None:
+def begin(
+    recipe: Recipe, names: Sequence[Name], artifacts: Location, feedback: Path | None, mnist: Mnist
+) -> Start | None:
     """Find the versions to start from, and the digits of a store of feedback; None where a recipe starts from nothing.
 
     The newest version of each model; where the recipe names them by sha256, as a manifest's does, those.
@@ -138,15 +141,16 @@ def _new(digits: Labelled, mnist: Mnist) -> tuple[Labelled, str]:
     return digits.take(~there), f", {there.sum()} of which are in the other data" if there.any() else ""
 
 
-def _base(artifacts: Path, name: Name, wanted: str | None) -> Artifact:
+def _base(artifacts: Location, name: Name, wanted: str | None) -> Artifact:
     """The newest version of a model, or the one whose model.pt has this sha256."""
-    numbers = store.versions(artifacts, name)
+    found = versions.at(artifacts)
+    numbers = found.numbers(name)
     if wanted is not None:
-        numbers = [each for each in numbers if store.manifest(artifacts, name, each).sha256 == wanted]
+        numbers = [each for each in numbers if found.manifest(name, each).sha256 == wanted]
     if not numbers:
         which = f"version with a model.pt of sha256 {wanted}" if wanted else "version"
         raise TrainerError(f"{artifacts}: holds no {which} of {name} to start from")
-    return open_version(artifacts, name, numbers[-1])
+    return found.open(name, numbers[-1])
 
 
 def _architecture(recipe: Recipe, name: Name, base: Artifact) -> Architecture:

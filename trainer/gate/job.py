@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from registry import store
+from registry import store, versions
+from registry.address import Address, Location
 from registry.golden import Golden
 from registry.manifest import GATE, Manifest
-from registry.publish import publish
 from trainer import data, draft, evaluate, graph, loop, report, sampling
 from trainer.errors import TargetMissedError, TrainerError
 from trainer.gate import examples
@@ -30,13 +30,13 @@ _GOLDEN = 15  # digits, and as many outliers
 def run(
     recipe: Recipe,
     mnist: Mnist,
-    artifacts: Path,
+    artifacts: Location,
     runs: Path,
     progress: Progress,
     *,
     device: torch.device,
     resume: bool = False,
-    on_published: Callable[[Path], None] = lambda _: None,
+    on_published: Callable[[Path | Address], None] = lambda _: None,
 ) -> tuple[Manifest, Measured]:
     """Train a gate and publish its next version, if its target is met.
 
@@ -69,8 +69,9 @@ def run(
             f"gate: test accuracy {accuracy:.2%} is below the recipe's target of {settings.target:.2%}; "
             "no gate was published"
         )
-    published = publish(artifacts, manifest(recipe, measured, mnist), files(recipe, measured, test))
-    on_published(store.version_path(artifacts, GATE, published.version))
+    place = versions.at(artifacts)
+    published = place.publish(manifest(recipe, measured, mnist), files(recipe, measured, test))
+    on_published(place.where(GATE, published.version))
     return published, measured
 
 
