@@ -28,7 +28,7 @@ log = structlog.get_logger("service")
 
 _PERIOD = 1.0  # seconds until a replica that votes is asked again what it serves
 _PATIENCE = 5.0  # seconds that it has to answer
-_SILENCE = 15.0  # seconds without any answer, after which uploads are refused before they are read
+_SILENCE = 30.0  # seconds without any answer, after which uploads are refused before they are read
 
 
 class RemoteEnsemble(Ensemble):
@@ -93,5 +93,5 @@ class RemoteEnsemble(Ensemble):
         return self._sender.put(picture)
 
     def _trouble(self) -> str | None:
-        silence = time.monotonic() - self._heard
+        silence = time.monotonic() - max(self._heard, self._sender.heard)
         return f"no replica of the models has answered for {silence:.0f} s" if silence > _SILENCE else None

@@ -4,7 +4,7 @@ import math
 import re
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from service.settings import Settings
 
@@ -14,20 +14,23 @@ _BATCH = 4  # a replica that votes is at its target with a quarter of a full bat
 
 
 def _read(value: object) -> object:
-    """A range as it is written: `1:4`, or `2` for always two."""
+    """The two ends of a range as it is written: `1:4`, or `2` for always two."""
     if not isinstance(value, str | int):
         return value
     found = _RANGE.fullmatch(str(value))
     if found is None:
         raise ValueError(f"{value!r}: write MIN:MAX, as 1:4, or one number")
-    least = int(found[1])
-    most = int(found[2] or found[1])
+    return int(found[1]), int(found[2] or found[1])
+
+
+def _ordered(value: tuple[int, int]) -> tuple[int, int]:
+    least, most = value
     if not 1 <= least <= most:
-        raise ValueError(f"{value!r}: at least 1, and no more than the second number")
-    return least, most
+        raise ValueError(f"{least}:{most}: at least 1, and no more than the second number")
+    return value
 
 
-Range = Annotated[tuple[int, int], BeforeValidator(_read)]
+Range = Annotated[tuple[int, int], BeforeValidator(_read), AfterValidator(_ordered)]
 
 
 class Scale(BaseModel):

@@ -29,6 +29,7 @@ class Sender:
         self._under_way = 0
         self._items: list[Item] = []
         self._calls: set[asyncio.Task[None]] = set()
+        self.heard = 0.0  # when a replica answered last, by `monotonic`
 
     def put(self, picture: Floats) -> asyncio.Future[Counted]:
         """Send a picture [1, 28, 28]; the future is its result, or a ServiceError.
@@ -58,6 +59,7 @@ class Sender:
         sent = time.perf_counter()
         try:
             answers = await self._vote.vote.remote(np.stack([item.picture for item in items]))
+            self.heard = time.monotonic()
         except Exception as error:
             answers = [as_service_error(error)] * len(items)
         finally:

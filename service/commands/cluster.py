@@ -49,6 +49,7 @@ def up(
         options, application = http_options(read_settings()), build(scale)
     except SettingsError as error:
         _refuse(str(error))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # either ends in good order what is started here
     try:
         deployed.join(address or "local")
         serve.start(proxy_location="EveryNode", http_options=options)
@@ -112,7 +113,6 @@ def _need_ray() -> None:
             f"A cluster needs {error.name}, which is not installed; "
             "pip install 'digitvote[ray]' (in a checkout: pip install -e '.[ray]')"
         )
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # either signal ends in good order what runs here
 
 
 def _joined(address: str | None) -> ModuleType:
