@@ -1,10 +1,14 @@
 """The application on a cluster as it is seen from outside: `python -m service cluster`."""
 
+import asyncio
 import logging
 import os
 import socket
 import time
-from typing import Any
+from collections.abc import Coroutine
+from functools import cache
+from threading import Thread
+from typing import Any, TypeVar
 
 import ray
 from ray import serve
@@ -14,6 +18,9 @@ from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview
 
 from service.cluster.application import NAME
 from service.cluster.report import Report
+from service.schemas import State
+
+T = TypeVar("T")
 
 _LOOK = 0.5  # seconds between looks at what Ray does
 _REACH = 5.0  # seconds in which a cluster must take a connection; Ray itself would try for minutes
@@ -67,12 +74,38 @@ def others() -> bool:
 
 def reports() -> list[Report]:
     """What each replica of the models tells of itself."""
-    try:
+
+    async def told() -> list[Any]:
         handle = serve.get_deployment_handle("vote", NAME)
-        told = handle.broadcast("report").results(timeout_s=_PATIENCE, return_exceptions=True)
+        return await handle.broadcast("report").results_async(timeout_s=_PATIENCE, return_exceptions=True)
+
+    try:
+        found = _awaited(told())
     except (RayServeException, TimeoutError):  # there is none
         return []
-    return sorted((each for each in told if isinstance(each, Report)), key=lambda report: report.replica)
+    return sorted((each for each in found if isinstance(each, Report)), key=lambda report: report.replica)
+
+
+def _state() -> State:
+    """What /health of a replica of the routes would say."""
+
+    async def told() -> State:
+        state: State = (await serve.get_app_handle(NAME).health.remote())[0]
+        return state
+
+    return _awaited(told())
+
+
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    """The event loop of all handles, in a thread of its own for as long as this process lives."""
+    loop = asyncio.new_event_loop()
+    Thread(target=loop.run_forever, daemon=True, name="handles").start()
+    return loop
+
+
+def _awaited(work: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run_coroutine_threadsafe(work, _loop()).result()
 
 
 def url() -> str:
@@ -92,10 +125,8 @@ def await_ready(seconds: float) -> None:
         found = overview()
         if found is not None and found.status in (ApplicationStatus.DEPLOY_FAILED, ApplicationStatus.UNHEALTHY):
             raise ClusterError(_told(found))
-        if found is not None and found.status == ApplicationStatus.RUNNING:
-            state, _ = serve.get_app_handle(NAME).health.remote().result(timeout_s=seconds)
-            if state in ("ready", "degraded"):
-                return
+        if found is not None and found.status == ApplicationStatus.RUNNING and _state() in ("ready", "degraded"):
+            return
         time.sleep(_LOOK)
     found = overview()
     raise ClusterError(f"not ready after {seconds:g} s (--wait). " + (_told(found) if found else "It is not deployed."))
@@ -112,5 +143,7 @@ def await_end() -> None:
 
 def _told(application: ApplicationStatusOverview) -> str:
     """What Ray says of an application that is not well, and of each of its deployments."""
-    lines = [f"{name}: {each.message}" for name, each in application.deployments.items() if each.message]
+    # Of a traceback, as of a replica that could not start, the last line says why.
+    messages = {name: each.message.strip().splitlines() for name, each in application.deployments.items()}
+    lines = [f"{name}: {message[-1]}" for name, message in messages.items() if message]
     return "\n".join([f"digitvote is {application.status.value}. {application.message}", *lines])

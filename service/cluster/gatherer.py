@@ -1,5 +1,6 @@
 """The numbers of all replicas for one page of /metrics."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -25,25 +26,28 @@ class Gatherer(Collector):
     So a replica that ends takes its series along, and no sum falls that Prometheus would take for a new start.
     """
 
-    def __init__(self, deployments: Sequence[DeploymentHandle[Any]]) -> None:
+    def __init__(self, deployments: Sequence[DeploymentHandle[Any]], loop: asyncio.AbstractEventLoop) -> None:
         self._deployments = deployments
+        self._loop = loop  # on which the handles are
 
     def collect(self) -> Iterable[Metric]:
-        """Every metric of all replicas that answer in time; not to be called on an event loop."""
+        """Every metric of all replicas that answer in time; not to be called on the event loop."""
         families: dict[str, Metric] = {}
-        for deployment in self._deployments:
-            for numbers in _told(deployment):
-                for family in numbers.families:
-                    known = families.setdefault(family.name, Metric(family.name, family.documentation, family.type))
-                    for sample in family.samples:
-                        labels = {**sample.labels, LABEL: numbers.replica}
-                        known.add_sample(sample.name, labels, sample.value)
+        for numbers in asyncio.run_coroutine_threadsafe(self._all(), self._loop).result():
+            for family in numbers.families:
+                known = families.setdefault(family.name, Metric(family.name, family.documentation, family.type))
+                for sample in family.samples:
+                    known.add_sample(sample.name, {**sample.labels, LABEL: numbers.replica}, sample.value)
         return families.values()
 
+    async def _all(self) -> list[Numbers]:
+        told = await asyncio.gather(*map(_told, self._deployments))
+        return [numbers for deployment in told for numbers in deployment]
 
-def _told(deployment: DeploymentHandle[Any]) -> list[Numbers]:
+
+async def _told(deployment: DeploymentHandle[Any]) -> list[Numbers]:
     try:
-        told = deployment.broadcast("numbers").results(timeout_s=_PATIENCE, return_exceptions=True)
+        told = await deployment.broadcast("numbers").results_async(timeout_s=_PATIENCE, return_exceptions=True)
     except (RayError, RayServeException, TimeoutError) as error:  # as where there is no replica
         log.warning("replicas have not told their numbers", deployment=deployment.deployment_name, reason=repr(error))
         return []

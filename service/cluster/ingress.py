@@ -1,5 +1,6 @@
 """The deployment that takes requests: the service's own application, as one process serves it."""
 
+import asyncio
 from typing import Any
 
 from ray import serve
@@ -23,11 +24,13 @@ ID_HEADER = HEADER.lower().encode()
 class Ingress:
     """Builds the application in each replica; Ray hands it what its proxies receive."""
 
-    def __init__(self, settings: Settings, vote: DeploymentHandle[Any], decode: DeploymentHandle[Any]) -> None:
+    async def __init__(  # type: ignore[misc]  # Ray awaits it
+        self, settings: Settings, vote: DeploymentHandle[Any], decode: DeploymentHandle[Any]
+    ) -> None:
         logs.configure(settings.log, settings.log_level)
         context = serve.get_replica_context()
         mine = serve.get_deployment_handle(context.deployment, context.app_name)
-        metrics.gather(Gatherer((mine, decode, vote)))
+        metrics.gather(Gatherer((mine, decode, vote), asyncio.get_running_loop()))
         self._settings = settings
         self._ensemble = RemoteEnsemble(settings, vote, decode)
 

@@ -49,15 +49,15 @@ def up(
         options, application = http_options(read_settings()), build(scale)
     except SettingsError as error:
         _refuse(str(error))
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # either ends in good order what is started here
     try:
         deployed.join(address or "local")
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # in place of Ray's: either ends it in good order
         serve.start(proxy_location="EveryNode", http_options=options)
         serve.run_many([serve.RunTarget(application, name=NAME)], wait_for_applications_running=False)
         deployed.await_ready(wait)
-        report = deployed.reports()[0]
-        typer.echo(f"\ndigitvote is {report.state} at {deployed.url()}")
-        typer.echo(f"  votes  {_versions(report)}")
+        typer.echo(f"\ndigitvote is ready at {deployed.url()}")
+        for report in deployed.reports()[:1]:
+            typer.echo(f"  votes  {_versions(report)}")
         typer.echo(f"  try    curl -F file=@docs/examples/seven.png {deployed.url()}/predict\n")
         if address is None:
             deployed.await_end()

@@ -5,9 +5,13 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+
+pytest.importorskip("ray", reason="ray is not installed: pip install 'digitvote[ray]'")
+
 import ray
 from ray import serve
 from ray.serve._private.common import ReplicaState
+from ray.serve.context import _get_global_client
 
 from service.cluster import deployed as outside
 from service.cluster.application import NAME
@@ -116,13 +120,14 @@ def test_replicas_come_and_go_with_the_load(deployed: Deployed, expected: list[A
 
 def test_a_replica_and_a_node_are_lost_under_load(deployed: Deployed, expected: list[Answer]) -> None:
     """No answer is wrong; a request fails only with a 5xx, and is answered when it is sent again."""
-    with loaded(str(deployed.client.base_url), expected, 8) as load:
+    with loaded(str(deployed.client.base_url), expected, 16) as load:
         until(lambda: load.right >= 50, "too little was answered before")
         victim = outside.reports()[0].replica
         ray.kill(ray.get_actor(f"SERVE_REPLICA::{NAME}#{victim}", namespace="serve"))
         until(lambda: victim not in names() and running("vote") >= 2, "the replica was not replaced")
         after = load.right
         until(lambda: load.right >= after + 50, "too little was answered after the replica was lost")
+        assert replicas_on(deployed.node.node_id), "nothing would be lost with the node"
         deployed.cluster.remove_node(deployed.node, allow_graceful=False)
         until(lambda: len(alive()) == 1, "the node is still there")
         until(lambda: running("vote") >= 2 and running("ingress") == 2, "what the node had was not replaced")
@@ -156,6 +161,14 @@ def counting(client: httpx.Client) -> set[str]:
     lines = client.get("/metrics").text.splitlines()
     info = [line for line in lines if line.startswith("digitvote_model_info{")]
     return {part for line in info for part in line.split('"') if part.startswith("vote#")}
+
+
+def replicas_on(node: str) -> list[str]:
+    """The replicas of all deployments that run on a node."""
+    client = _get_global_client()
+    assert client is not None
+    deployments = client.get_serve_details()["applications"][NAME]["deployments"].values()
+    return [each["replica_id"] for one in deployments for each in one["replicas"] if each["node_id"] == node]
 
 
 def running(deployment: str) -> int:
