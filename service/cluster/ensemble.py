@@ -7,8 +7,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import structlog
-from ray.exceptions import RayError
-from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from registry.rules import Floats
@@ -62,7 +60,7 @@ class RemoteEnsemble(Ensemble):
             async with asyncio.timeout(_PATIENCE):
                 report: Report = await response
                 return report
-        except (RayError, RayServeException, TimeoutError) as error:
+        except Exception as error:  # whatever it is, the next may tell
             response.cancel()  # type: ignore[no-untyped-call]
             log.warning("no replica of the models has told what it serves", reason=type(error).__name__)
             return None

@@ -10,6 +10,7 @@ from service.settings import Settings
 
 _RANGE = re.compile(r"(\d{1,4})(?::(\d{1,4}))?")
 _SHARE = 0.5  # CPUs that a replica of the routes or of the decoding is counted as: it waits as much as it works
+_BEYOND = 64  # requests that are let in beside uploads: probes and pages, and what is to be refused
 _BATCH = 4  # a replica that votes is at its target with a quarter of a full batch in flight: the next gathers meanwhile
 
 
@@ -78,9 +79,6 @@ class Scale(BaseModel):
     def of_ingress(self, settings: Settings) -> Settings:
         """The settings of the routes, of which many pictures keep all decoders at work."""
         return settings.model_copy(update={"decoders": self.decode[1]})
-
-
-_BEYOND = 64  # requests that are let in beside uploads: probes and pages, and what is to be refused
 
 
 def _scaled(settings: Settings, replicas: tuple[int, int], target: int) -> dict[str, Any]:

@@ -21,5 +21,5 @@ def as_service_error(error: BaseException) -> ServiceError:
     if isinstance(error, RayTaskError):  # our own code raised what nobody foresaw
         log.error("unexpected error in a replica", exc_info=error)
         return ServiceError()
-    log.warning("a replica was lost", reason=f"{type(error).__name__}: {str(error).strip().splitlines()[0:1]}")
+    log.warning("a replica was lost", reason=type(error).__name__)
     return NotReady("The replica that had this request at work was lost. Send it again in a moment.")
