@@ -184,7 +184,7 @@ def replicas(node: str = "", deployment: str = "") -> list[str]:
         f"{name}#{each['replica_id']}"
         for name, one in deployments.items()
         for each in one["replicas"]
-        if deployment in ("", name) and node in ("", each["node_id"]) and each["state"] == "RUNNING"
+        if deployment in ("", name) and node in ("", each.get("node_id")) and each["state"] == "RUNNING"
     ]
 
 
