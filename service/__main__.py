@@ -15,6 +15,7 @@ signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 import typer  # noqa: E402
 
 from service import logs  # noqa: E402
+from service.commands import cluster  # noqa: E402
 from service.commands.feedback import feedback  # noqa: E402
 from service.commands.predict import predict  # noqa: E402
 from service.settings import (  # noqa: E402
@@ -85,6 +86,7 @@ def _folder_for_metrics() -> Iterator[None]:
 
 cli.command()(predict)
 cli.add_typer(feedback, name="feedback")
+cli.add_typer(cluster.cli, name="cluster")
 
 if __name__ == "__main__":
     cli(prog_name="python -m service")

@@ -40,9 +40,14 @@ the service speaks the Open Inference Protocol, as Triton does; errors there are
 """
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """The ASGI application of these settings; its models are loaded once its lifespan has begun."""
-    ensemble = Ensemble(settings)
+def create_app(settings: Settings, ensemble: Ensemble | None = None) -> FastAPI:
+    """The ASGI application of these settings, whose ensemble is started once its lifespan has begun.
+
+    Args:
+        settings: the service's.
+        ensemble: what is asked; without one it loads the models into this process.
+    """
+    ensemble = ensemble or Ensemble(settings)
     memory = Feedback(settings, settings.feedback) if settings.feedback else None
     traces = tracing.provider(settings)
 

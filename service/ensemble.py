@@ -3,9 +3,10 @@
 import asyncio
 import gc
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count as numbers
+from typing import Any, TypeVar
 
 import structlog
 
@@ -29,6 +30,8 @@ from service.schemas import State
 from service.settings import Settings
 from service.vote import Outcome, QuorumError, count
 
+T = TypeVar("T")
+
 log = structlog.get_logger("service")
 
 _SHARE = 4  # pictures that come together take a quarter of the queue at most: the pieces of one upload,
@@ -36,7 +39,10 @@ _READERS = 2  # and those of so many uploads at a time
 
 
 class Ensemble:
-    """Reads pictures, batches them through the models and counts their votes."""
+    """Reads pictures, batches them through the models and counts their votes.
+
+    `_beside`, `_put` and `_trouble` say where that is done: in this process, or in service/cluster/ on other machines.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -103,8 +109,8 @@ class Ensemble:
         if able < self.settings.quorum:
             lack = f"{able} of {len(self.settings.models)} models can vote, {self.settings.quorum} must"
             return "failed", "; ".join([lack, *trouble])
-        if not self._batcher.alive:
-            return "failed", self._batcher.trouble or "the batcher has stopped"
+        if ended := self._trouble():
+            return "failed", ended
         lacks = [f"not voting: {', '.join(missing)}"] if missing else []
         gate = self.gate
         if gate and gate.predict is None:
@@ -132,8 +138,7 @@ class Ensemble:
         if is_small(content):
             seen = read(content, self.settings.max_pixels)
         else:
-            loop = asyncio.get_running_loop()
-            seen = await loop.run_in_executor(self._decoders, read, content, self.settings.max_pixels)
+            seen = await self._beside(read, content, self.settings.max_pixels)
         tracing.decoded(started)
         return seen
 
@@ -152,14 +157,14 @@ class Ensemble:
     async def _vote(self, picture: Floats) -> Counted:
         self.check()
         try:
-            return await self._batcher.put(picture)
+            return await self._put(picture)
         except QuorumError as error:
             raise NoQuorum(f"{error} /health says more.") from error
 
     async def read_page(self, content: bytes) -> Page:
         """Decode an uploaded file and cut its numbers off the event loop; raises what `pictures.read_page` does."""
-        started, loop = time.perf_counter(), asyncio.get_running_loop()
-        page = await loop.run_in_executor(self._decoders, read_page, content, self.settings.max_pixels)
+        started = time.perf_counter()
+        page = await self._beside(read_page, content, self.settings.max_pixels)
         tracing.decoded(started)
         return page
 
@@ -187,8 +192,7 @@ class Ensemble:
 
     async def decode(self, content: bytes, side: int) -> Decoded:
         """An uploaded file's brightness of at most `side` pixels a side, to be shown; raises what `decode` does."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._decoders, decode, content, self.settings.max_pixels, side)
+        return await self._beside(decode, content, self.settings.max_pixels, side)
 
     def check(self) -> None:
         """Raise what a request would meet now, before any work is done for it."""
@@ -197,6 +201,18 @@ class Ensemble:
             raise NotReady(f"{reason}. Try again in a moment.".capitalize())
         if state == "failed":
             raise NoQuorum(f"{reason}. /health says why.".capitalize())
+
+    async def _beside(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Run what reads an upload off the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._decoders, function, *arguments)
+
+    def _put(self, picture: Floats) -> Awaitable[Counted]:
+        """Have a picture [1, 28, 28] voted on; raises Busy or NotReady."""
+        return self._batcher.put(picture)
+
+    def _trouble(self) -> str | None:
+        """Why no picture can be voted on once the models are loaded, if it cannot."""
+        return None if self._batcher.alive else self._batcher.trouble or "the batcher has stopped"
 
     def _count(self, batch: Floats) -> list[Outcome]:
         models, gate = self.rollout.served.at(next(self._batches))

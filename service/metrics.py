@@ -69,6 +69,7 @@ INFER_LAST = _gauge(
     "digitvote_infer_last_seconds", "when one last came, since the epoch", ["model"], multiprocess_mode="max"
 )
 
+_gathered: Collector | None = None
 _routes: dict[str, re.Pattern[str]] = {}
 _child: Any = cache(lambda metric, *values: metric.labels(*values))
 
@@ -211,10 +212,19 @@ def inference_seconds() -> dict[tuple[str, int], float]:
     return {key: part["sum"] / part["count"] for key, part in sums.items() if part.get("count")}
 
 
+def gather(source: Collector) -> None:
+    """Have `text` and `collected` tell what this collects, of several machines, which takes its time."""
+    global _gathered
+    _gathered = source
+
+
 def _together() -> CollectorRegistry:
+    together = CollectorRegistry()
+    if _gathered is not None:
+        together.register(_gathered)
+        return together
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return REGISTRY
-    together = CollectorRegistry()
     MultiProcessCollector(together)
     return together
 

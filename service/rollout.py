@@ -179,9 +179,7 @@ class Rollout:
     def _give(self, seat: Seat, model: Model) -> None:
         """Have the next batches run by what has the seats now."""
         before, seat.model = seat.model, model
-        slots = {name: place.slot() for name, place in self.places.items()}
-        gate = slots.pop(GATE, None)
-        self.served = Served(tuple(slots.values()), gate)
+        self.served = Served.of({name: place.slot() for name, place in self.places.items()})
         if before.manifest:
             metrics.unloaded(before.manifest)
         if model.manifest:

@@ -1,8 +1,10 @@
 """What is served: a value that is replaced as a whole, so that a batch sees one state of it from begin to end."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from registry.manifest import GATE
 from service.models import Model
 
 
@@ -27,6 +29,11 @@ class Served:
 
     slots: tuple[Slot, ...] = ()
     gate: Slot | None = None
+
+    @classmethod
+    def of(cls, slots: Mapping[str, Slot]) -> "Served":
+        """What each name's slot holds, in their order."""
+        return cls(tuple(slot for name, slot in slots.items() if name != GATE), slots.get(GATE))
 
     @cached_property
     def models(self) -> tuple[Model, ...]:

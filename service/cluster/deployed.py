@@ -1,0 +1,149 @@
+"""The application on a cluster as it is seen from outside: `python -m service cluster`."""
+
+import asyncio
+import logging
+import os
+import socket
+import time
+from collections.abc import Coroutine
+from functools import cache
+from threading import Thread
+from typing import Any, TypeVar
+
+import ray
+from ray import serve
+from ray.serve.context import _get_global_client
+from ray.serve.exceptions import RayServeException
+from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview
+
+from service.cluster.application import NAME
+from service.cluster.report import Report
+from service.schemas import State
+
+T = TypeVar("T")
+
+_LOOK = 0.5  # seconds between looks at what Ray does
+_REACH = 5.0  # seconds in which a cluster must take a connection; Ray itself would try for minutes
+_PATIENCE = 10.0  # seconds that replicas have to report
+
+down: Any = serve.shutdown  # Ray Serve as a whole; it has no types
+
+
+class ClusterError(Exception):
+    """A cluster, or the application on it, is not what it should be; the message says why."""
+
+
+def join(address: str) -> None:
+    """Connect to a cluster: HOST:PORT of its head, `auto` for the one of this machine, `local` starts one here.
+
+    Raises:
+        ClusterError: if there is none.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anyone that nobody asked for
+    if address not in ("local", "auto"):
+        _reach(address)
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise ClusterError(f"--address {address}: {str(error).strip().splitlines()[0]}") from error
+    logging.getLogger("ray.serve").setLevel(logging.ERROR)
+
+
+def _reach(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    if not (host and port.isdigit() and 0 < int(port) < 2**16):
+        raise ClusterError(f"--address {address}: write HOST:PORT as `ray start --head` prints it, or auto")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _REACH).close()
+    except OSError as error:
+        raise ClusterError(
+            f"--address {address}: no cluster's head answers there ({error.strerror or error}). "
+            "`ray start --head` starts one, and prints its address."
+        ) from error
+
+
+def overview() -> ApplicationStatusOverview | None:
+    """What Ray says of the application; None if it is not deployed."""
+    return serve.status().applications.get(NAME)
+
+
+def others() -> bool:
+    """Whether something else is deployed on the cluster."""
+    return bool(serve.status().applications.keys() - {NAME})
+
+
+def reports() -> list[Report]:
+    """What each replica of the models tells of itself."""
+
+    async def told() -> list[Any]:
+        handle = serve.get_deployment_handle("vote", NAME)
+        return await handle.broadcast("report").results_async(timeout_s=_PATIENCE, return_exceptions=True)
+
+    try:
+        found = _awaited(told())
+    except (RayServeException, TimeoutError):  # there is none
+        return []
+    return sorted((each for each in found if isinstance(each, Report)), key=lambda report: report.replica)
+
+
+def _state() -> State:
+    """What /health of a replica of the routes would say."""
+
+    async def told() -> State:
+        state: State = (await serve.get_app_handle(NAME).health.remote())[0]
+        return state
+
+    return _awaited(told())
+
+
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    """The event loop of all handles, in a thread of its own for as long as this process lives."""
+    loop = asyncio.new_event_loop()
+    Thread(target=loop.run_forever, daemon=True, name="handles").start()
+    return loop
+
+
+def _awaited(work: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run_coroutine_threadsafe(work, _loop()).result()
+
+
+def url() -> str:
+    """Where the proxies of the cluster's nodes listen."""
+    client = _get_global_client()
+    return str(client.root_url) if client else ""
+
+
+def await_ready(seconds: float) -> None:
+    """Wait until the application runs and its routes have heard of the models.
+
+    Raises:
+        ClusterError: if it has failed, or takes longer; with what Ray says of it.
+    """
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        found = overview()
+        if found is not None and found.status in (ApplicationStatus.DEPLOY_FAILED, ApplicationStatus.UNHEALTHY):
+            raise ClusterError(_told(found))
+        if found is not None and found.status == ApplicationStatus.RUNNING and _state() in ("ready", "degraded"):
+            return
+        time.sleep(_LOOK)
+    found = overview()
+    raise ClusterError(f"not ready after {seconds:g} s (--wait). " + (_told(found) if found else "It is not deployed."))
+
+
+def await_end() -> None:
+    """Wait until the application is taken away."""
+    try:
+        while overview() is not None:
+            time.sleep(_LOOK)
+    except (RayServeException, ray.exceptions.RayError):  # Ray Serve went with it
+        return
+
+
+def _told(application: ApplicationStatusOverview) -> str:
+    """What Ray says of an application that is not well, and of each of its deployments."""
+    # Of a traceback, as of a replica that could not start, the last line says why.
+    messages = {name: each.message.strip().splitlines() for name, each in application.deployments.items()}
+    lines = [f"{name}: {message[-1]}" for name, message in messages.items() if message]
+    return "\n".join([f"digitvote is {application.status.value}. {application.message}", *lines])

@@ -1,0 +1,95 @@
+"""The ensemble of the routes: what is asked of it is done by the replicas of the other deployments."""
+
+import asyncio
+import gc
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import structlog
+from ray.serve.handle import DeploymentHandle
+
+from imaging import warm_up
+from registry.rules import Floats
+from service.cluster.report import Report
+from service.cluster.rollout import RemoteRollout
+from service.cluster.sender import Sender
+from service.cluster.trouble import as_service_error
+from service.engine.queue import Counted
+from service.ensemble import Ensemble
+from service.errors import ServiceError
+from service.settings import Settings
+
+T = TypeVar("T")
+
+log = structlog.get_logger("service")
+
+_PERIOD = 1.0  # seconds until a replica that votes is asked again what it serves
+_PATIENCE = 5.0  # seconds that it has to answer
+_SILENCE = 30.0  # seconds without any answer, after which uploads are refused before they are read
+
+
+class RemoteEnsemble(Ensemble):
+    """Reads small pictures itself; large ones and votes are asked for. What it is, is what a replica last told."""
+
+    def __init__(self, settings: Settings, vote: DeploymentHandle[Any], decode: DeploymentHandle[Any]) -> None:
+        super().__init__(settings)
+        self._vote_replicas = vote
+        self._decode_replicas = decode
+        self.rollout = self._told = RemoteRollout(settings, vote)
+        self._sender = Sender(vote, settings)
+        self._heard = 0.0
+
+    @property
+    def alive(self) -> bool:
+        """The routes can always go on: replicas that vote are replaced by Ray."""
+        return True
+
+    async def _load(self) -> None:
+        await asyncio.to_thread(warm_up)
+        while True:
+            report = await self._asked()
+            if report is not None:
+                self._take(report)
+            await asyncio.sleep(_PERIOD)
+
+    async def _asked(self) -> Report | None:
+        """What a replica tells, whichever Ray takes; None if there is none that does."""
+        response = self._vote_replicas.report.remote()
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                report: Report = await response
+                return report
+        except Exception as error:  # whatever it is, the next may tell
+            response.cancel()  # type: ignore[no-untyped-call]
+            log.warning("no replica of the models has told what it serves", reason=type(error).__name__)
+            return None
+
+    def _take(self, report: Report) -> None:
+        self._heard = time.monotonic()
+        self.device = report.device
+        self._told.take(report.places)
+        if not self.loaded.is_set():
+            gc.collect()
+            gc.freeze()
+            self.loaded.set()
+
+    async def _beside(self, function: Callable[..., T], *arguments: Any) -> T:
+        response = self._decode_replicas.run.remote(function, *arguments)
+        try:
+            done: T | ServiceError = await response
+        except asyncio.CancelledError:
+            response.cancel()  # type: ignore[no-untyped-call]
+            raise
+        except Exception as error:
+            raise as_service_error(error) from error
+        if isinstance(done, ServiceError):
+            raise done
+        return done
+
+    def _put(self, picture: Floats) -> Awaitable[Counted]:
+        return self._sender.put(picture)
+
+    def _trouble(self) -> str | None:
+        silence = time.monotonic() - max(self._heard, self._sender.heard)
+        return f"no replica of the models has answered for {silence:.0f} s" if silence > _SILENCE else None
