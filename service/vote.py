@@ -107,13 +107,9 @@ def count(ballots: Sequence[Ballot], rule: Rule, quorum: int) -> list[Outcome]:
     ]
 
 
-def _cast(
-    names: Sequence[tuple[str, int]], labels: Sequence[int], votes: Sequence[list[float]]
-) -> tuple[Cast, ...]:
+def _cast(names: Sequence[tuple[str, int]], labels: Sequence[int], votes: Sequence[list[float]]) -> tuple[Cast, ...]:
     """The votes on one picture, by the models' names, labels and probabilities."""
-    return tuple(
-        [Cast(*name, label, row[label], row) for name, label, row in zip(names, labels, votes, strict=True)]
-    )
+    return tuple([Cast(*name, label, row[label], row) for name, label, row in zip(names, labels, votes, strict=True)])
 
 
 def _shown(values: NDArray[Any]) -> list[Any]:
