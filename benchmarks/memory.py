@@ -1,8 +1,8 @@
-"""python -m benchmarks.memory [--soak N] [--rounds N] [--seconds S] [--engine torch|onnx] [--workers N]
+"""python -m benchmarks.memory [--soak N] [--pictures 28 ...] [--rounds N] [--seconds S] [--engine torch|onnx]
 
 What the service takes beyond a process that only holds torch and the three models: memory (PSS of the process and its
 children) after load, and seconds from the start until it is ready. With `--soak N` also the memory's curve over N more
-requests of all three pictures: a service that leaks has none that is flat.
+requests of all these pictures: a service that leaks has none that is flat. `--rounds 0` measures that alone.
 """
 
 import argparse
@@ -12,17 +12,16 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import cycle
 from pathlib import Path
 from statistics import median
 
-from benchmarks.load import ROOT, Drive, Target, driver
+from benchmarks.load import ROOT, Drive, driver
 from benchmarks.machine import conditions
 from benchmarks.servers import Server, add_options, chosen, running, target
 from benchmarks.uploads import PICTURES
 
 _MIB = 1024  # of KiB, as /proc tells
-_POINTS = 5  # of a curve, at least
+_POINTS = 20  # of a curve
 CLIENTS = 32
 
 
@@ -50,29 +49,31 @@ def holding(artifacts: Path) -> Iterator[tuple[float, int]]:
         process.stdin.close()
 
 
-def once(server: Server, artifacts: Path, drive: Drive, seconds: int) -> tuple[float, float, float]:
+def once(
+    server: Server, artifacts: Path, drive: Drive, seconds: int, pictures: Sequence[str]
+) -> tuple[float, float, float]:
     """Seconds until the service is ready, and MiB then and after load."""
     started = time.perf_counter()
     with running(server, artifacts) as (port, process):
         ready, before = time.perf_counter() - started, pss(process.pid)
-        for picture in PICTURES.values():
-            drive(target(server, port, picture()), CLIENTS, seconds)
+        for picture in pictures:
+            drive(target(server, port, PICTURES[picture]()), CLIENTS, seconds)
         return ready, before, pss(process.pid)
 
 
-def soak(server: Server, artifacts: Path, drive: Drive, requests: int, seconds: int) -> list[tuple[int, float]]:
-    """How many requests had been answered, and MiB then, again and again until there were as many as wanted."""
-    curve: list[tuple[int, float]] = []
+def soak(
+    server: Server, artifacts: Path, drive: Drive, requests: int, seconds: int, pictures: Sequence[str]
+) -> Iterator[tuple[int, float]]:
+    """How many requests had been answered, and MiB then, from the start until there were as many as wanted."""
     with running(server, artifacts) as (port, process):
-        targets: list[Target] = [target(server, port, picture()) for picture in PICTURES.values()]
-        answered = 0
-        for where in cycle(targets):
-            answered += drive(where, CLIENTS, seconds).right
-            if where is targets[-1]:  # all three, so that the points are alike
-                curve.append((answered, pss(process.pid)))
-                if answered >= requests and len(curve) >= _POINTS:
-                    return curve
-    return curve
+        targets = [target(server, port, PICTURES[picture]()) for picture in pictures]
+        answered, told = 0, 0
+        yield answered, pss(process.pid)
+        while answered < requests:
+            answered += sum(drive(where, CLIENTS, seconds).right for where in targets)  # of all, so points are alike
+            if answered >= min(requests, told + requests // _POINTS):
+                told = answered
+                yield answered, pss(process.pid)
 
 
 def growth(curve: Sequence[tuple[int, float]]) -> float:
@@ -92,30 +93,39 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--soak", type=int, metavar="N", help="requests of the soak")
+    parser.add_argument("--pictures", nargs="+", choices=list(PICTURES), default=list(PICTURES))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=5, help="load with each picture")
     add_options(parser)
     told = parser.parse_args()
     load, server, drive = os.getloadavg()[0], chosen(told), driver("auto")
+    if told.rounds:
+        compare(server, told, drive)
+    if told.soak:
+        print("\n| requests | MiB |\n|---|---|")
+        curve: list[tuple[int, float]] = []
+        for count, memory in soak(server, told.artifacts, drive, told.soak, told.seconds, told.pictures):
+            curve.append((count, memory))
+            print(f"| {count:,} | {memory:.1f} |", flush=True)
+        print(f"\n{growth(curve):+.1f} MiB in a million requests, the first fifth left out")
+    print(f"\n{told.rounds} rounds; {server.name}, {server.workers} worker(s); {conditions(load)}")
+
+
+def compare(server: Server, told: argparse.Namespace, drive: Drive) -> None:
+    """Print what the service takes beside torch and the models alone."""
     floor: list[tuple[float, float]] = []
     ours: list[tuple[float, float, float]] = []
     for _ in range(told.rounds):  # one process at a time: what two hold in common would count by halves
         with holding(told.artifacts) as (seconds, process):
             floor.append((seconds, pss(process)))
-        ours.append(once(server, told.artifacts, drive, told.seconds))
+        ours.append(once(server, told.artifacts, drive, told.seconds, told.pictures))
     held, loaded = [memory for _, memory in floor], [after for _, _, after in ours]
     print("| process | seconds to ready | MiB when ready | MiB after load |\n|---|---|---|---|")
     print(f"| torch and the models | {spread([one[0] for one in floor], 2)} | {spread(held, 0)} | |")
     start, before = spread([one[0] for one in ours], 2), spread([one[1] for one in ours], 0)
     print(f"| the service | {start} | {before} | {spread(loaded, 0)} |")
     times = median(one[0] for one in ours) / median(one[0] for one in floor)
-    print(f"\nready after {times:.2f} of the time, {median(loaded) / median(held):.2f} of the memory;")
-    print(f"{told.rounds} rounds; {server.name}, {server.workers} worker(s); {conditions(load)}")
-    if told.soak:
-        curve = soak(server, told.artifacts, drive, told.soak, told.seconds)
-        print("\n| requests | MiB |\n|---|---|")
-        print(*(f"| {count:,} | {memory:.1f} |" for count, memory in curve), sep="\n")
-        print(f"\n{growth(curve):+.1f} MiB in a million requests, the first fifth left out")
+    print(f"\nready after {times:.2f} of the time, {median(loaded) / median(held):.2f} of the memory")
 
 
 if __name__ == "__main__":

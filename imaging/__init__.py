@@ -62,6 +62,8 @@ def read(content: bytes, max_pixels: int) -> Seen:
     """
     decoded = decode(content, max_pixels)
     seen = look(decoded.gray)
+    if not decoded.steps and not decoded.warnings:  # it is as it was uploaded
+        return seen
     return replace(
         seen,
         box=seen.box.scaled(decoded.across, decoded.down),

@@ -193,5 +193,9 @@ def _runs(marked: NDArray[Any]) -> list[tuple[float, int]]:
 
 def stroke_width(mask: Mask) -> float:
     """The usual width in pixels of a mask's strokes: four times the mean distance of their pixels to their edge."""
-    away = cv2.distanceTransform(cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT), cv2.DIST_L2, 3)
-    return max(1.0, 4 * (cv2.sumElems(away)[0] / max(1, cv2.countNonZero(mask)) - 0.5))
+    box = bounds(mask)
+    if not box.width:
+        return 1.0
+    inked = mask[box.top : box.bottom, box.left : box.right]  # no edge is farther than those around it
+    away = cv2.distanceTransform(cv2.copyMakeBorder(inked, 1, 1, 1, 1, cv2.BORDER_CONSTANT), cv2.DIST_L2, 3)
+    return max(1.0, 4 * (cv2.sumElems(away)[0] / cv2.countNonZero(inked) - 0.5))

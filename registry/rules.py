@@ -11,12 +11,13 @@ RULES: tuple[Rule, ...] = get_args(Rule)
 Floats = NDArray[np.float32]
 
 
-def probabilities(logits: Floats, temperature: float) -> Floats:
-    """Calibrated probabilities [N, L] of logits [N, L]: the softmax of logits / temperature.
+def probabilities(logits: Floats, temperature: float | Floats) -> Floats:
+    """Calibrated probabilities [..., L] of logits [..., L]: the softmax of logits / temperature.
 
+    The temperature may be one of each row, [..., 1].
     Source: Guo et al. 2017, "On Calibration of Modern Neural Networks".
     """
-    scaled = logits / np.float32(temperature)
+    scaled = logits / np.asarray(temperature, dtype=np.float32)
     exponentials = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
     return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True), dtype=np.float32)
 

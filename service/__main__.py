@@ -1,5 +1,6 @@
 """`python -m service`: serve the models in DIGITVOTE_ARTIFACTS."""
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -12,12 +13,16 @@ from typing import Annotated
 # Not sys.exit: an exception raised amid an import may be swallowed there.
 signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 
+# What is imported stays, and the collector would look at it again and again: it begins once the models are loaded.
+gc.disable()
+
 import typer  # noqa: E402
 
 from service import logs  # noqa: E402
 from service.commands import cluster  # noqa: E402
 from service.commands.feedback import feedback  # noqa: E402
 from service.commands.predict import predict  # noqa: E402
+from service.preload import preload  # noqa: E402
 from service.settings import (  # noqa: E402
     SettingsError,
     defaults,
@@ -42,6 +47,7 @@ def main(
 ) -> None:
     """Serve until SIGTERM or SIGINT, where no other command is named."""
     if context.invoked_subcommand is not None:
+        gc.enable()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         return
     if workers is not None:
@@ -52,8 +58,11 @@ def main(
             typer.echo(line, err=True)
         logs.configure(settings.log, settings.log_level)
         with _folder_for_metrics() if settings.workers > 1 else nullcontext():
+            preloading = preload(settings.engine)
             # Not before: it imports what looks for that folder.
             from service.workers import serve
+
+            preloading.join()
 
             serve(settings)
     except SettingsError as error:

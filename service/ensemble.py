@@ -80,6 +80,7 @@ class Ensemble:
         # What is imported stays for good: the collector need not look at it again and again.
         gc.collect()
         gc.freeze()
+        gc.enable()
         self.loaded.set()
 
     def _prepare(self) -> str:

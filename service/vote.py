@@ -81,30 +81,35 @@ def count(ballots: Sequence[Ballot], rule: Rule, quorum: int) -> list[Outcome]:
     if len(voted) < quorum:
         missing = "; ".join(f"{vote.model}: {vote.reason}" for vote in absent)
         raise QuorumError(f"{len(voted)} of {len(ballots)} models voted, {quorum} must. Missing are {missing}.")
+    manifests = [manifest for manifest, _ in voted]
     raw = np.stack([logits for _, logits in voted], axis=1)
-    votes = np.stack([probabilities(logits, manifest.temperature) for manifest, logits in voted])
-    weights = np.asarray([manifest.weight for manifest, _ in voted], dtype=np.float32)
-    combined = combine(votes, weights, rule)
+    temperatures = np.asarray([[manifest.temperature] for manifest in manifests], dtype=np.float32)
+    votes = probabilities(raw, temperatures)
+    weights = np.asarray([manifest.weight for manifest in manifests], dtype=np.float32)
+    combined = combine(votes.swapaxes(0, 1), weights, rule)
     labels, winners = votes.argmax(axis=-1), combined.argmax(axis=-1)
-    confidences = combined[np.arange(len(combined)), winners]
-    agreements = (labels == winners).mean(axis=0)
+    agreements = (labels == winners[:, np.newaxis]).sum(axis=1) / len(voted)
     # From here on plain numbers, made a batch at a time: one by one they cost more than the models do.
-    cast = zip(
-        *(_cast(manifest, votes[model], labels[model]) for model, (manifest, _) in enumerate(voted)), strict=True
+    names = [(manifest.name, manifest.version) for manifest in manifests]
+    rows = zip(
+        winners.tolist(),
+        _shown(combined.max(axis=-1)),
+        _shown(agreements),
+        labels.tolist(),
+        _shown(votes),
+        raw,
+        combined,
+        strict=True,
     )
-    rows = zip(winners.tolist(), _shown(confidences), _shown(agreements), cast, raw, combined, strict=True)
     return [
-        Outcome(label, confidence, agreement, ballots_cast, absent, logits, together)
-        for label, confidence, agreement, ballots_cast, logits, together in rows
+        Outcome(label, confidence, agreement, _cast(names, labelled, shown), absent, logits, together)
+        for label, confidence, agreement, labelled, shown, logits, together in rows
     ]
 
 
-def _cast(manifest: Manifest, votes: Floats, labels: NDArray[np.intp]) -> list[Cast]:
-    """One model's votes on a batch, of its probabilities [N, 10] and labels [N]."""
-    name, version = manifest.name, manifest.version
-    return [
-        Cast(name, version, label, row[label], row) for label, row in zip(labels.tolist(), _shown(votes), strict=True)
-    ]
+def _cast(names: Sequence[tuple[str, int]], labels: Sequence[int], votes: Sequence[list[float]]) -> tuple[Cast, ...]:
+    """The votes on one picture, by the models' names, labels and probabilities."""
+    return tuple([Cast(*name, label, row[label], row) for name, label, row in zip(names, labels, votes, strict=True)])
 
 
 def _shown(values: NDArray[Any]) -> list[Any]:

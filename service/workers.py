@@ -115,6 +115,7 @@ class Supervisor(multiprocess.Multiprocess):
         # Memory is shared until one side writes to it, as the collector would.
         gc.collect()
         gc.freeze()
+        gc.enable()
         super().run()
 
     def restart_all(self) -> None:
