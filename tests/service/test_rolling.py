@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.service.test_workers import until
+from tests.service.waiting import until
 from tests.support import ROOT, drawing, encoded, serving
 
 CONFIG = ROOT / "deploy" / "nginx" / "digitvote.conf"
