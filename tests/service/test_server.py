@@ -109,7 +109,10 @@ def test_sigterm_during_the_start_ends_it(artifacts: Path, delay: float) -> None
     )
     time.sleep(0.3 + delay)
     process.terminate()
-    assert process.wait(60) == 0
+    try:
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
 
 
 def test_a_decoder_at_work_does_not_outlast_the_grace_time(artifacts: Path, tmp_path: Path) -> None:
