@@ -30,8 +30,8 @@ train: .venv/train.installed .venv/tune.installed ## train all models by RECIPE 
 	@$(BIN)/python -m trainer train --recipe '$(RECIPE)' --artifacts '$(ARTIFACTS)' $(if $(DATA),--data '$(DATA)') $(ARGS)
 
 # A file of tests runs in one of up to four processes, so that what its tests share is made once; ARGS='-n 0' is one for all.
-# More threads in each would only wait for each other.
-PARALLEL = --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# More threads in each would only wait for each other; where a process dies, the test that killed it is told and the run ends.
+PARALLEL = --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 test: .venv/serve.installed .venv/train.installed .venv/tune.installed .venv/lint.installed .venv/test.installed .venv/browser.installed .venv/nginx.installed ## run all tests
 	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
