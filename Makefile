@@ -11,6 +11,8 @@ DATA      ?=
 ARGS      ?=
 
 BIN := .venv/bin
+COMMA := ,
+SPACE := $() $()
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help install serve train test lint audit bench bench-peers bench-training soak clean
@@ -27,8 +29,11 @@ serve: .venv/$(EXTRA).installed ## serve ARTIFACTS on HOST:PORT by ENGINE (torch
 train: .venv/train.installed .venv/tune.installed ## train all models by RECIPE (quick or release) and publish them in ARTIFACTS
 	@$(BIN)/python -m trainer train --recipe '$(RECIPE)' --artifacts '$(ARTIFACTS)' $(if $(DATA),--data '$(DATA)') $(ARGS)
 
+# A file of tests runs in one of up to four processes, so that what its tests share is made once; ARGS='-n 0' is one for all.
+# More threads in each would only wait for each other; where a process dies, the test that killed it is told and the run ends.
+PARALLEL = --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 test: .venv/serve.installed .venv/train.installed .venv/tune.installed .venv/lint.installed .venv/test.installed .venv/browser.installed .venv/nginx.installed .venv/postgres.installed .venv/postgresql.installed ## run all tests
-	@$(BIN)/python -m pytest $(ARGS)
+	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 lint: .venv/serve.installed .venv/train.installed .venv/tune.installed .venv/postgres.installed .venv/lint.installed .venv/test.installed ## check style and types
 	@$(BIN)/ruff format --check .
@@ -84,6 +89,9 @@ clean: ## remove .venv, .venv-peers and caches
 	  echo "no PostgreSQL can be had here: the tests of a shared study skip" >&2
 	@touch $@
 
+# What a target needs is installed at once, by one run of pip: each would look through all that is there again.
+install lint test: TOGETHER = serve train tune
+lint test: TOGETHER += postgres lint test
 .venv/%.installed: pyproject.toml requirements.lock | .venv/bin/python
-	$(BIN)/python -m pip install --disable-pip-version-check --constraint requirements.lock --editable '.[$*]'
-	@touch $@
+	$(BIN)/python -m pip install --disable-pip-version-check --constraint requirements.lock --editable '.[$(subst $(SPACE),$(COMMA),$(or $(TOGETHER),$*))]'
+	@touch $(patsubst %,.venv/%.installed,$(or $(TOGETHER),$*))

@@ -164,7 +164,7 @@ def serving(
     listener = threading.Thread(target=listen, daemon=True)
     listener.start()
     try:
-        assert served.wait(60), "the service did not say in time that it serves"
+        assert served.wait(180), "the service did not say in time that it serves"
         assert running.url, "".join(running.output)
         yield running
     finally:

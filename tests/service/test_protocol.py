@@ -11,7 +11,7 @@ import pytest
 
 from service.protocol import FIELDS, HEAD_BYTES
 from tests.held import held_by
-from tests.service.test_workers import counted, until
+from tests.service.waiting import counted, until
 from tests.support import Process, drawing, encoded, serving
 
 PICTURE = encoded(drawing())

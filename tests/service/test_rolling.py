@@ -1,3 +1,4 @@
+import random
 import re
 import shutil
 import signal
@@ -5,14 +6,14 @@ import socket
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.service.test_workers import until
+from tests.service.waiting import until
 from tests.support import ROOT, drawing, encoded, serving
 
 CONFIG = ROOT / "deploy" / "nginx" / "digitvote.conf"
@@ -37,9 +38,11 @@ http {{
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    """A port that no other test is given while its service is away: below those that the system chooses from."""
+    for port in random.sample(range(20_000, 30_000), 1000):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("no port is free")
 
 
 @contextmanager

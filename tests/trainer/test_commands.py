@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.trainer.conftest import MODELS, OTHER, ROOT, TINY, TinyRun, cli
+from tests.trainer.conftest import MODELS, OTHER, ROOT, TINY, TinyRun, cli, process
 from trainer.__main__ import app
 
 _IMPORTED = "import sys, trainer.__main__; print({'torch', 'numpy', 'matplotlib', 'optuna'} & set(sys.modules))"
@@ -16,7 +16,7 @@ _IMPORTED = "import sys, trainer.__main__; print({'torch', 'numpy', 'matplotlib'
 
 def test_help() -> None:
     """Help lists every command, and what is slow to import is not imported for it."""
-    done = cli("-h", COLUMNS="100")
+    done = process("-h", COLUMNS="100")
     assert done.returncode == 0, done.stderr
     names = [command.callback.__name__ for command in app.registered_commands if command.callback]
     assert names == ["show", "train", "gate", "evaluate", "compare", "reproduce", "onnx", "weigh", "tune", "models"]

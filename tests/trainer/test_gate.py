@@ -13,7 +13,7 @@ from registry import store, torchscript
 from registry.open import open_version
 from registry.rules import log_odds
 from tests.mnist import digits, labels
-from tests.trainer.conftest import DATA, OTHER, TINY, cli
+from tests.trainer.conftest import DATA, OTHER, TINY, cli, process
 from trainer import evaluate, mnist, outliers, recipe
 from trainer.errors import TrainerError
 from trainer.gate import examples
@@ -30,7 +30,9 @@ TINY_GATE = DATA / "tiny-gate.toml"
 def tiny_gate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Artifacts with a gate, trained and published by the real command. Not to be changed by tests."""
     folder = tmp_path_factory.mktemp("gate")
-    done = cli("gate", "--recipe", TINY_GATE, *OTHER, "--artifacts", folder / "artifacts", "--runs", folder / "runs")
+    done = process(
+        "gate", "--recipe", TINY_GATE, *OTHER, "--artifacts", folder / "artifacts", "--runs", folder / "runs"
+    )
     assert done.returncode == 0, done.stderr
     assert f"published {folder / 'artifacts' / 'gate' / '1'}" in done.stdout
     assert "digits, clean" in done.stdout

@@ -3,6 +3,7 @@
 import errno
 import io
 import re
+import shutil
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,7 +15,7 @@ from registry import store
 from registry.manifest import Manifest
 from registry.open import open_version
 from registry.publish import publish
-from tests.trainer.conftest import MODELS, OTHER, TINY, TinyRun, cli
+from tests.trainer.conftest import MODELS, OTHER, TINY, TinyRun, cli, process
 from trainer import job, loop, mnist, recipe, sampling
 from trainer.errors import TrainerError
 from trainer.progress import Progress
@@ -23,16 +24,15 @@ from trainer.recipe import Name
 
 def test_next_version(tiny_run: TinyRun, tmp_path: Path) -> None:
     """A run of one model publishes the next version of that model alone, and says so of its vote."""
-    done = cli(
-        "train", "--recipe", TINY, *OTHER, "--model", "mlp", "--seed", 5,
-        "--artifacts", tiny_run.artifacts, "--runs", tmp_path,
-    )  # fmt: skip
+    artifacts = shutil.copytree(tiny_run.artifacts, tmp_path / "artifacts")
+    places = ("--artifacts", artifacts, "--runs", tmp_path)
+    done = cli("train", "--recipe", TINY, *OTHER, "--model", "mlp", "--seed", 5, *places)
     assert done.returncode == 0, done.stderr
-    assert store.versions(tiny_run.artifacts, "mlp") == [1, 2]
-    assert store.versions(tiny_run.artifacts, "cnn") == [1]
-    manifest = store.manifest(tiny_run.artifacts, "mlp", 2)
+    assert store.versions(artifacts, "mlp") == [1, 2]
+    assert store.versions(artifacts, "cnn") == [1]
+    manifest = store.manifest(artifacts, "mlp", 2)
     assert manifest.recipe["seed"] == 5
-    assert manifest.sha256 != store.manifest(tiny_run.artifacts, "mlp", 1).sha256
+    assert manifest.sha256 != store.manifest(artifacts, "mlp", 1).sha256
     assert (tmp_path / "tiny-5" / "mlp.ckpt").exists()
 
 
@@ -67,7 +67,7 @@ def test_target_missed(tmp_path: Path) -> None:
     """A run that ends below a target names model, figure and target, exits 1, and publishes none of its models."""
     high = tmp_path / "high.toml"
     high.write_text(TINY.read_text().replace("target = 0.5\nepochs = 8", "target = 0.999\nepochs = 8"))
-    done = cli(
+    done = process(
         "train", "--recipe", high, *OTHER, "--model", "mlp", "--model", "lenet5",
         "--artifacts", tmp_path / "artifacts", "--runs", tmp_path / "runs",
     )  # fmt: skip

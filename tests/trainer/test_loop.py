@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from registry.open import open_version
-from tests.trainer.conftest import OTHER, ROOT, TINY, cli, environment
+from tests.trainer.conftest import OTHER, ROOT, TINY, environment, process
 from tests.trainer.test_models import NETWORKS
 from trainer import loop, mnist, models, origin, recipe
 from trainer.data import Examples, examples
@@ -81,13 +81,13 @@ def test_kill_and_resume(tmp_path: Path) -> None:
     assert child.returncode == -signal.SIGKILL
     assert not list((broken / "artifacts").iterdir())
 
-    resumed = cli(*arguments(broken), "--resume")
+    resumed = process(*arguments(broken), "--resume")
     assert resumed.returncode == 0, resumed.stderr
     assert "mlp    epoch  7/16" not in resumed.stdout  # what was trained is not trained again
     assert "lenet5 its checkpoint is complete: not trained again" in resumed.stdout
     assert "lenet5 epoch" not in resumed.stdout
     assert "mlp    epoch 16/16" in resumed.stdout
-    unbroken = cli(*arguments(whole))
+    unbroken = process(*arguments(whole))
     assert unbroken.returncode == 0, unbroken.stderr
     for model in ("mlp", "lenet5"):
         assert _equal(*(_state(folder / "runs" / "tiny-1" / f"{model}.ckpt") for folder in (broken, whole)))

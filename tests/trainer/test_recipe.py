@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.trainer.conftest import OTHER, TINY, cli
+from tests.trainer.conftest import OTHER, TINY, process
 from trainer import models, recipe
 from trainer.errors import TrainerError
 
@@ -112,7 +112,7 @@ def test_command_exits_2(tmp_path: Path) -> None:
     """The real command says it in one line, with status 2, and trains nothing."""
     path = tmp_path / "spoilt.toml"
     path.write_text(TINY.read_text().replace("learning_rate", "lerning_rate"))
-    done = cli("train", "--recipe", path, *OTHER, "--artifacts", tmp_path / "a", "--runs", tmp_path / "r")
+    done = process("train", "--recipe", path, *OTHER, "--artifacts", tmp_path / "a", "--runs", tmp_path / "r")
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "models.lenet5.optimiser.lerning_rate: unknown key" in done.stderr

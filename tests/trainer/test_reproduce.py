@@ -9,7 +9,7 @@ import torch
 
 from registry import store
 from tests.support import ROOT
-from tests.trainer.conftest import OTHER, TinyRun, cli
+from tests.trainer.conftest import OTHER, TinyRun, cli, process
 from trainer import reproduce
 from trainer.errors import TrainerError
 
@@ -17,7 +17,9 @@ from trainer.errors import TrainerError
 def test_bit_for_bit(tiny_run: TinyRun, tmp_path: Path) -> None:
     """From its manifest alone a version comes out again with the same answers, bit for bit, in the folder given."""
     again = tmp_path / "again"
-    done = cli("reproduce", tiny_run.artifacts / "mlp" / "1", *OTHER, "--runs", tmp_path / "runs", "--artifacts", again)
+    done = process(
+        "reproduce", tiny_run.artifacts / "mlp" / "1", *OTHER, "--runs", tmp_path / "runs", "--artifacts", again
+    )
     assert done.returncode == 0, done.stderr
     assert "the figures agree: the same answers, bit for bit" in done.stdout
     first, second = (store.manifest(root, "mlp", 1) for root in (tiny_run.artifacts, again))
