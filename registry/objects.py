@@ -57,9 +57,9 @@ class Objects:
                 raise StoreError(f"{self.address}: {_MISSING}") from error
             if not found and self.address.scheme == "az" and not self._call("exists", self.address.bucket):
                 raise StoreError(f"{self.address}: {_MISSING}")  # which adlfs lists as an empty one
-        begin = f"{self.address.path}/"
-        names = ((name.lstrip("/"), told) for name, told in found.items())
-        return {name.removeprefix(begin): _entry(told) for name, told in names if name.startswith(begin)}
+            begin = f"{self.address.path}/"
+            names = ((name.lstrip("/"), told) for name, told in found.items())
+            return {name.removeprefix(begin): _entry(told) for name, told in names if name.startswith(begin)}
 
     def get(self, key: str) -> bytes:
         """The bytes of an object.

@@ -6,7 +6,6 @@ from typing import Literal
 
 import numpy as np
 
-from registry.errors import ArtifactError
 from registry.manifest import Manifest
 from registry.objects import StoreError
 from registry.open import open_version
@@ -52,7 +51,7 @@ def take(source: Source, name: str, version: int) -> None:
         source.take(name, version)
     except StoreError:
         raise
-    except ArtifactError as error:
+    except Exception as error:
         raise LoadError("verify", error) from error
 
 
