@@ -4,6 +4,7 @@ Ray decides where tasks run, and begins those of a lost node again elsewhere; th
 """
 
 import logging
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ from trainer.errors import TrainerError
 from trainer.tune import Search
 
 _LOOK_SECONDS = 1.0  # between two looks at what has ended
+_CONNECT_SECONDS = 10
 _LOCAL = "local"
 
 
@@ -59,11 +61,14 @@ def _join(address: str) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address == _LOCAL:
         quiet["include_dashboard"] = False
+    host, _, port = address.rpartition(":")
     try:
+        if port.isdecimal() and "://" not in address:  # Ray would try for minutes
+            socket.create_connection((host, int(port)), _CONNECT_SECONDS).close()
         ray.init(address, **quiet)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+    except (RuntimeError, ValueError, OSError, OverflowError) as error:
         reason = str(error).splitlines()[0]
-        raise TrainerError(f"--ray {address}: {reason} Give a cluster's HOST:PORT, auto, or local") from error
+        raise TrainerError(f"--ray {address}: {reason}; give a cluster's HOST:PORT, auto, or local") from error
 
 
 def _check(done: list["ray.ObjectRef[None]"]) -> None:

@@ -17,7 +17,7 @@ from tests.trainer.conftest import OTHER, ROOT, TINY, environment
 from trainer import storage, tune
 from trainer.errors import TrainerError
 
-TRIALS = 8
+TRIALS = 6
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +51,7 @@ def seen(url: str, name: str, wanted: Callable[[list[FrozenTrial]], bool], secon
     return trials
 
 
+@pytest.mark.timeout(600)
 def test_a_killed_worker_loses_no_trial(database: str, tmp_path: Path) -> None:
     """Four workers on one study, one killed in a trial: its settings are tried again, and as many end as were asked."""
     command = [
