@@ -90,7 +90,7 @@ def test_a_writers_sevens_are_learnt_from_feedback(release: Path, recipe: Path, 
         assert trained.returncode == 0, trained.stdout + trained.stderr
         assert {name: store.versions(artifacts, name) for name in MODELS} == {name: [1, 2] for name in MODELS}
 
-        until = time.monotonic() + 60
+        until = time.monotonic() + 120
         while {each["version"] for each in client.get("/models").json()["models"]} != {2}:
             assert time.monotonic() < until, client.get("/health").text
             time.sleep(0.1)
