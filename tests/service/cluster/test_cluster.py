@@ -19,6 +19,7 @@ from tests.service.cluster.conftest import Deployed
 from tests.service.cluster.load import Answer, Load, ask_all, labels, loaded, thousand, until
 from tests.support import ROOT
 
+pytestmark = pytest.mark.cluster
 EXAMPLES = ROOT / "docs" / "examples"
 
 

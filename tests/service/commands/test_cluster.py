@@ -77,6 +77,7 @@ def ray_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
+@pytest.mark.cluster
 def test_up_status_and_down_on_this_machine(ray_folder: Path) -> None:
     """`up` serves on a cluster of its own, `status` says what is served, `down` ends it, and then there is none."""
     pytest.importorskip("ray", reason="ray is not installed: pip install 'digitvote[ray]'")
