@@ -36,7 +36,7 @@ class Taken:
 
 
 def taken(process: int) -> tuple[Taken, Taken]:
-    """What a process and its children have taken so far: the first threads, on which event loops run, and the others."""
+    """What a process and its children have taken: the first threads, on which event loops run, and the others."""
     first, others = Taken(), Taken()
     for thread in Path(f"/proc/{process}/task").iterdir():
         ran, waited, _ = (int(number) * _NANO for number in (thread / "schedstat").read_text().split())
