@@ -21,7 +21,7 @@ from service.settings import Settings, SettingsError, read_settings
 from tests import objectstore
 from tests.objectstore import S3
 from tests.service.test_rollout import tried, voting
-from tests.service.test_workers import until
+from tests.service.waiting import until
 from tests.support import (
     ROOT,
     Linear,
