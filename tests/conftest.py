@@ -1,5 +1,6 @@
 import logging
 import os
+import signal
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,12 @@ def _no_settings_of_the_developer() -> None:
     """What is exported in the shell that runs the tests does not change what they test."""
     for name in variables():
         os.environ.pop(name, None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> None:
+    """What is started here can be interrupted: a shell's job in the background, and all below it, ignores SIGINT."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -30,6 +30,8 @@ from registry.rules import Floats
 from tests.drafts import draft
 
 ROOT = Path(__file__).parent.parent
+# Errors of POST /feedback alone.
+OF_FEEDBACK = {"feedback-off", "feedback-full", "feedback-unavailable", "unknown-answer", "wrong-feedback"}
 
 
 class Linear(torch.nn.Module):

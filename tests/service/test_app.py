@@ -22,7 +22,17 @@ from service.app import create_app
 from service.errors import MEDIA_TYPE, all_errors
 from service.models import load_version
 from service.settings import Settings
-from tests.support import Fragile, Nowhere, drawing, encoded, hosting, publish_model, publish_three, wait_until_loaded
+from tests.support import (
+    OF_FEEDBACK,
+    Fragile,
+    Nowhere,
+    drawing,
+    encoded,
+    hosting,
+    publish_model,
+    publish_three,
+    wait_until_loaded,
+)
 
 
 def predict(client: httpx.Client, content: bytes) -> httpx.Response:
@@ -136,11 +146,6 @@ NOT_OF_PREDICT = {
     "too-many-shapes",
     "too-many-pictures",
     "broken-archive",
-    "feedback-off",
-    "feedback-full",
-    "feedback-unavailable",
-    "unknown-answer",
-    "wrong-feedback",
 }
 
 
@@ -154,7 +159,7 @@ def test_the_openapi_document_names_every_error_of_predict(client: httpx.Client)
             assert entry["content"][MEDIA_TYPE]["schema"] == {"$ref": "#/components/schemas/Problem"}
             assert "application/json" not in entry["content"]
             shown |= set(entry["content"][MEDIA_TYPE]["examples"])
-    assert shown == {row.name for row in all_errors()} - NOT_OF_PREDICT - {row.name for row in REFUSALS}
+    assert shown == {row.name for row in all_errors()} - NOT_OF_PREDICT - OF_FEEDBACK - {row.name for row in REFUSALS}
     for path, operations in document["paths"].items():
         for operation in operations.values():
             assert operation["summary"], path

@@ -25,7 +25,7 @@ from service.access import REFUSALS
 from service.app import create_app
 from service.errors import MEDIA_TYPE, Problem, all_errors
 from service.settings import Settings
-from tests.support import drawing, encoded, hosting, wait_until_loaded
+from tests.support import OF_FEEDBACK, drawing, encoded, hosting, wait_until_loaded
 
 PICTURES = [encoded(drawing(seed)) for seed in range(6)]
 NDJSON = {"accept": "application/x-ndjson"}
@@ -399,5 +399,5 @@ def test_the_openapi_document_shows_both_forms_and_every_error(client: httpx.Cli
         if status != "200"
         for name in entry["content"][MEDIA_TYPE]["examples"]
     }
-    others = {"not-found", "method-not-allowed", "too-many-shapes", *(row.name for row in REFUSALS)}
+    others = {"not-found", "method-not-allowed", "too-many-shapes", *(row.name for row in REFUSALS), *OF_FEEDBACK}
     assert shown == {row.name for row in all_errors()} - others

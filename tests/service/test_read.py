@@ -16,7 +16,7 @@ from service.errors import MEDIA_TYPE, all_errors
 from service.settings import Settings
 from tests.imaging.test_page import blots
 from tests.mnist import digits, labels
-from tests.support import encoded, hosting, wait_until_loaded
+from tests.support import OF_FEEDBACK, encoded, hosting, wait_until_loaded
 
 STRIP = make(Digits(digits(), labels()), "clean", 1, seed=4)[0]
 
@@ -111,4 +111,4 @@ def test_the_openapi_document_names_every_error_of_read(client: httpx.Client) ->
         if status != "200"
         for name in entry["content"][MEDIA_TYPE]["examples"]
     }
-    assert shown == {row.name for row in all_errors()} - NOT_OF_READ - {row.name for row in REFUSALS}
+    assert shown == {row.name for row in all_errors()} - NOT_OF_READ - OF_FEEDBACK - {row.name for row in REFUSALS}

@@ -11,7 +11,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from registry import store
+from registry import store, versions
 from registry.manifest import Manifest
 from registry.open import open_version
 from registry.publish import publish
@@ -193,7 +193,7 @@ def test_publishing_that_fails_half_way(small: mnist.Mnist, tmp_path: Path, monk
         return publish(root, manifest, files)
 
     with monkeypatch.context() as patched:
-        patched.setattr(job, "publish", full)
+        patched.setattr(versions, "publish", full)
         with pytest.raises(OSError, match=r"No space left on device; cnn was not .* --resume .*: 'model\.pt'"):
             _in_process(small, tmp_path, "mlp", "cnn", on_published=told.append)
     assert told == [tmp_path / "artifacts" / "mlp" / "1"]
