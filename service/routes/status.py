@@ -1,20 +1,17 @@
 """GET /health and GET /models: whether the service can answer, and with what."""
 
 import asyncio
-from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 
 from registry.manifest import GATE
-from registry.mirror import Mirror
 from service.dependencies import get_ensemble, get_live
 from service.ensemble import Ensemble
 from service.errors import ServiceError, responses
 from service.live import Reader
 from service.place import Place
-from service.schemas import Canary, Health, ModelEntry, ModelHealth, Models, ObjectStore, Tried
-from service.source import Folder
+from service.schemas import Canary, Health, ModelEntry, ModelHealth, Models, Tried
 
 router = APIRouter(tags=["status"])
 
@@ -41,7 +38,7 @@ async def health(response: Response, ensemble: Annotated[Ensemble, Depends(get_e
         queued=len(ensemble.queue),
         models=[_health(places[name]) for name in ensemble.settings.models],
         gate=_health(places[GATE]) if GATE in places else None,
-        store=_store(ensemble.rollout.source),
+        store=ensemble.rollout.store,
     )
 
 
@@ -63,17 +60,6 @@ async def models(
         models=[_entry(places[name]) for name in ensemble.settings.models],
         gate=_entry(places[GATE]) if GATE in places else None,
         live=await asyncio.to_thread(reader.live, ensemble.rollout.manifests) if reader else None,
-    )
-
-
-def _store(source: Folder | Mirror) -> ObjectStore | None:
-    if isinstance(source, Folder):
-        return None
-    return ObjectStore(
-        address=str(source.address),
-        reached=source.trouble is None,
-        reason=source.trouble,
-        seen=datetime.fromtimestamp(source.seen, UTC) if source.seen else None,
     )
 
 
