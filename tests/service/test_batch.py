@@ -25,6 +25,7 @@ from service.access import REFUSALS
 from service.app import create_app
 from service.errors import MEDIA_TYPE, Problem, all_errors
 from service.settings import Settings
+from tests.service.test_app import OF_FEEDBACK
 from tests.support import drawing, encoded, hosting, wait_until_loaded
 
 PICTURES = [encoded(drawing(seed)) for seed in range(6)]
@@ -399,5 +400,5 @@ def test_the_openapi_document_shows_both_forms_and_every_error(client: httpx.Cli
         if status != "200"
         for name in entry["content"][MEDIA_TYPE]["examples"]
     }
-    others = {"not-found", "method-not-allowed", "too-many-shapes", *(row.name for row in REFUSALS)}
+    others = {"not-found", "method-not-allowed", "too-many-shapes", *OF_FEEDBACK, *(row.name for row in REFUSALS)}
     assert shown == {row.name for row in all_errors()} - others

@@ -16,6 +16,7 @@ from service.errors import MEDIA_TYPE, all_errors
 from service.settings import Settings
 from tests.imaging.test_page import blots
 from tests.mnist import digits, labels
+from tests.service.test_app import OF_FEEDBACK
 from tests.support import encoded, hosting, wait_until_loaded
 
 STRIP = make(Digits(digits(), labels()), "clean", 1, seed=4)[0]
@@ -99,7 +100,7 @@ def test_a_picture_without_digits_has_an_empty_text(client: httpx.Client) -> Non
     assert body["digits"] or (body["text"], body["accepted"], bool(body["warnings"])) == ("", False, True)
 
 
-NOT_OF_READ = {"not-found", "method-not-allowed", "too-many-pictures", "broken-archive"}
+NOT_OF_READ = {"not-found", "method-not-allowed", "too-many-pictures", "broken-archive", *OF_FEEDBACK}
 
 
 def test_the_openapi_document_names_every_error_of_read(client: httpx.Client) -> None:

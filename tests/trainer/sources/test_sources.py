@@ -78,7 +78,7 @@ def test_unclear(small: Mnist, tmp_path: Path) -> None:
         sources.load([str(tmp_path)])
     with pytest.raises(TrainerError, match=r"--data svhn:x: kinds are mnist, qmnist, emnist, idx, pictures"):
         sources.load(["svhn:x"])
-    with pytest.raises(TrainerError, match=r"--data qmnist:: give a folder behind the colon"):
+    with pytest.raises(TrainerError, match=r"--data qmnist:: give a folder or file behind the colon"):
         sources.load(["qmnist:"])
     write_pictures(tmp_path / "few", small, 30)
     with pytest.raises(TrainerError, match=r"pictures:few: \d+ pictures to test on, fewer than 32: add pictures, or"):
