@@ -14,6 +14,7 @@ from imaging import Seen, warm_up
 from imaging.decode import Decoded
 from imaging.page import Page
 from imaging.plain import is_small
+from registry.manifest import GATE
 from registry.rules import Floats
 from service import metrics, tracing
 from service.acceptance import accept
@@ -25,6 +26,7 @@ from service.errors import NoQuorum, NotReady
 from service.models import Model
 from service.numbers import Numbers, read_numbers
 from service.pictures import decode, read, read_page
+from service.report import Published, read_picture, read_published
 from service.rollout import Rollout
 from service.schemas import State
 from service.settings import Settings
@@ -41,7 +43,7 @@ _READERS = 2  # and those of so many uploads at a time
 class Ensemble:
     """Reads pictures, batches them through the models and counts their votes.
 
-    `_beside`, `_put` and `_trouble` say where that is done: in this process, or in service/cluster/ on other machines.
+    What `RemoteEnsemble` of service/cluster/ has other words for is done there by other machines.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -194,6 +196,17 @@ class Ensemble:
     async def decode(self, content: bytes, side: int) -> Decoded:
         """An uploaded file's brightness of at most `side` pixels a side, to be shown; raises what `decode` does."""
         return await self._beside(decode, content, self.settings.max_pixels, side)
+
+    async def published(self) -> list[Published]:
+        """What /report shows of each model that should vote, and of the gate; read off the event loop."""
+        served = dict.fromkeys((*self.settings.models, GATE)) | {
+            model.name: model.version for model in (*self.models, self.gate) if model
+        }
+        return await asyncio.to_thread(read_published, self.settings.root, served)
+
+    async def picture(self, model: str, version: int, name: str) -> bytes | None:
+        """A picture of a version's report; None if there is none."""
+        return await asyncio.to_thread(read_picture, self.settings.root, model, version, name)
 
     def check(self) -> None:
         """Raise what a request would meet now, before any work is done for it."""

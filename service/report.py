@@ -1,7 +1,7 @@
 """What is known about each published version, as the page of the models shows it: read from its manifest and report."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,6 +52,14 @@ class Version:
         return round((1 - test.accuracy) * test.examples) if test else 0
 
 
+Published = tuple[str, list[Version], list[int]]  # of a model: those that are shown, and the numbers of older ones
+
+
+def read_published(root: Path, served: Mapping[str, int | None]) -> list[Published]:
+    """What is shown of each model, by its name and the version that is served."""
+    return [(name, *read_versions(root, name, version)) for name, version in served.items()]
+
+
 def read_versions(root: Path, model: str, served: int | None) -> tuple[list[Version], list[int]]:
     """The newest versions of a model, newest first, and the numbers of those left out; what is served is never."""
     numbers = store.versions(root, model)[::-1]
@@ -66,8 +74,13 @@ def vote_of(versions: Sequence[Version]) -> Vote | None:
     return next((each.figures.vote for each in newest if each.figures.vote), None)
 
 
-def picture_path(root: Path, model: str, version: int, name: str) -> Path | None:
-    """Where a picture of a version's report lies; None unless the version's manifest lists it."""
+def read_picture(root: Path, model: str, version: int, name: str) -> bytes | None:
+    """A picture of a version's report; None unless the version's manifest lists it, and it is there."""
+    path = _picture_path(root, model, version, name)
+    return path.read_bytes() if path and path.is_file() else None
+
+
+def _picture_path(root: Path, model: str, version: int, name: str) -> Path | None:
     if version not in store.versions(root, model):
         return None
     try:

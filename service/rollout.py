@@ -18,10 +18,11 @@ from service import metrics
 from service.engine.engine import Engine, open_engine
 from service.models import Model, load_version, take
 from service.place import Place
+from service.schemas import ObjectStore
 from service.seat import Seat
 from service.served import Served
 from service.settings import Settings
-from service.source import source
+from service.source import of_store, source
 
 T = TypeVar("T")
 
@@ -57,7 +58,12 @@ class Rollout:
     @property
     def trouble(self) -> list[str]:
         """What keeps new versions from coming, if anything does."""
-        return [f"object store not reached: {self.source.trouble}"] if self.source.trouble else []
+        return [f"object store not reached: {self.store.reason}"] if self.store and self.store.reason else []
+
+    @property
+    def store(self) -> ObjectStore | None:
+        """How it stands with the object store that versions come from; None where that is a folder."""
+        return of_store(self.source)
 
     async def start(self) -> None:
         """Load of each model the most wanted version that passes, then look for what changes."""

@@ -1,6 +1,7 @@
 """Where the rollout finds versions: a folder, or the mirror of an object store."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -8,6 +9,7 @@ from registry import store
 from registry.address import Address, AddressError, check_installed
 from registry.mirror import Mirror
 from registry.store import Stamp
+from service.schemas import ObjectStore
 from service.settings import Settings, SettingsError
 
 
@@ -65,6 +67,18 @@ def source(settings: Settings) -> Folder | Mirror:
     if isinstance(settings.artifacts, Address):
         return Mirror(settings.artifacts, settings.root)
     return Folder(settings.root)
+
+
+def of_store(source: Folder | Mirror) -> ObjectStore | None:
+    """How it stands with an object store; None where versions lie in a folder."""
+    if isinstance(source, Folder):
+        return None
+    return ObjectStore(
+        address=str(source.address),
+        reached=source.trouble is None,
+        reason=source.trouble,
+        seen=datetime.fromtimestamp(source.seen, UTC) if source.seen else None,
+    )
 
 
 def check(settings: Settings) -> None:

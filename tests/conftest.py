@@ -1,4 +1,3 @@
-import logging
 import os
 import signal
 from collections.abc import Iterator
@@ -34,9 +33,8 @@ def _interruptible() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _quiet() -> None:
-    """Services hosted in this process log nothing: their lines would stand among the tests'."""
+    """Services hosted in this process log errors alone, which pytest shows of a test that fails."""
     logs.configure("json", "error")
-    logging.getLogger("service").setLevel(logging.CRITICAL)
 
 
 @pytest.fixture(scope="session")

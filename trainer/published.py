@@ -78,26 +78,38 @@ def place(folder: Path) -> tuple[Path, str, int]:
     return folder.parent.parent, folder.parent.name, int(folder.name)
 
 
-def copied(folder: str, temporary: Path) -> Path:
-    """A version's folder as it is; of one at an address, a verified copy in a temporary folder.
+def find(version: str | Path) -> tuple[Location, str, int]:
+    """Where versions lie, the model and the number of a version's folder or address.
 
     Raises:
-        TrainerError: if it is no version's address.
-        ArtifactError: if there is no such version, or it cannot be trusted.
+        TrainerError: if it is neither.
     """
     try:
-        found = locate(folder)
+        found = locate(version)
     except AddressError as error:
         raise TrainerError(str(error)) from error
     if not isinstance(found, Address):
-        return found
+        return place(found)
     path, _, number = found.path.rpartition("/")
     prefix, _, model = path.rpartition("/")
     if not prefix or not store.is_version(number):
-        raise TrainerError(f"{folder}: not a version's address, like {found.scheme}://BUCKET/PREFIX/cnn/1")
-    place = store.version_path(temporary, model, int(number))
-    Bucket(Address(found.scheme, prefix)).fetch(model, int(number), place)
-    return place
+        raise TrainerError(f"{version}: not a version's address, like {found.scheme}://BUCKET/PREFIX/cnn/1")
+    return Address(found.scheme, prefix), model, int(number)
+
+
+def copied(version: str, temporary: Path) -> Path:
+    """A version's folder as it is; of one at an address, a verified copy in a temporary folder.
+
+    Raises:
+        TrainerError: if it is no version's folder or address.
+        ArtifactError: if there is no such version at the address, or it cannot be trusted.
+    """
+    root, model, number = find(version)
+    if not isinstance(root, Address):
+        return store.version_path(root, model, number)
+    folder = store.version_path(temporary, model, number)
+    Bucket(root).fetch(model, number, folder)
+    return folder
 
 
 @dataclass(frozen=True)

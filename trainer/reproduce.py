@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from registry import store
+from registry import store, versions
 from registry.address import Location
 from registry.manifest import GATE, DataFile, Manifest
 from trainer import compare, job, origin, published, recipe, sources
@@ -33,7 +33,7 @@ class Original:
     manifest: Manifest
     recipe: Recipe
     network: Name  # what the recipe calls it
-    root: Path
+    root: Location  # where it lies, and what it was fine-tuned from
 
     @property
     def files(self) -> list[DataFile]:
@@ -47,20 +47,21 @@ class Original:
         return int(found[1]) if found else None
 
 
-def original(folder: Path) -> Original:
-    """The version of a folder like artifacts/cnn/3.
+def original(version: str | Path) -> Original:
+    """The version of a folder like artifacts/cnn/3, or of its address.
 
     Raises:
-        TrainerError: if the folder is no version's, or its manifest's recipe is none of this trainer's.
+        TrainerError: if it is no version's, or its manifest's recipe is none of this trainer's.
         ArtifactError: if the manifest cannot be read.
     """
-    root, model, version = published.place(folder)
-    manifest = store.manifest(root, model, version)
-    found = _without_targets(recipe.check(manifest.recipe, f"{folder / store.MANIFEST_FILE}: recipe"))
+    root, model, number = published.find(version)
+    manifest = versions.at(root).manifest(model, number)
+    where = f"{version}/{store.MANIFEST_FILE}: recipe"
+    found = _without_targets(recipe.check(manifest.recipe, where))
     for name in NAMES:
         if name == (gate.NETWORK if model == GATE else model) and name in found.models:
             return Original(manifest, found, name, root)
-    raise TrainerError(f"{folder / store.MANIFEST_FILE}: recipe: has no model {model}")
+    raise TrainerError(f"{where}: has no model {model}")
 
 
 def _without_targets(given: Recipe) -> Recipe:

@@ -10,7 +10,7 @@ import torch
 from registry import store, versions
 from registry.address import Location
 from registry.manifest import GATE, Manifest
-from registry.open import Artifact, open_version
+from registry.open import Artifact
 from registry.rules import Floats, probabilities
 from trainer import draft, evaluate, measure, report, reproduce, robustness, sampling, weight
 from trainer.errors import TrainerError
@@ -77,7 +77,8 @@ def _parts(
         if first.manifest.name == GATE:
             raise TrainerError(f"{folder}: a gate does not vote")
         reproduce.same_data(first, mnist)
-        parts.append((folder, open_version(first.root, first.manifest.name, first.manifest.version), first.recipe))
+        artifact = versions.at(first.root).open(first.manifest.name, first.manifest.version)
+        parts.append((folder, artifact, first.recipe))
     if len({(recipe.seed, recipe.validation) for *_, recipe in parts}) > 1:
         raise TrainerError("versions of several seeds or validation parts: give those of one run")
     held = sampling.parts(mnist.training_labels, parts[0][2])[1].numpy()

@@ -6,11 +6,13 @@ from typing import Any
 from ray import serve
 from ray.serve.deployment import Application
 
+from registry.address import Location
 from service.cluster.decode import Decode
 from service.cluster.ingress import Ingress
 from service.cluster.scale import Scale
 from service.cluster.vote import Vote
 from service.settings import Settings, SettingsError, read_settings
+from service.source import check
 
 NAME = "digitvote"
 
@@ -33,14 +35,24 @@ def build(scale: Scale) -> Application:
 
 
 def _of_cluster(settings: Settings) -> Settings:
-    """The settings with a folder of artifacts that means the same wherever a replica is."""
+    """The settings with folders that mean the same wherever a replica is."""
     if settings.workers > 1:
         raise SettingsError(
             f"DIGITVOTE_WORKERS={settings.workers}: replicas are what a cluster has instead. Unset it, and see --vote."
         )
-    if isinstance(settings.artifacts, Path):
-        return settings.model_copy(update={"artifacts": settings.artifacts.absolute()})
-    return settings
+    if settings.feedback:
+        raise SettingsError(
+            f"DIGITVOTE_FEEDBACK={str(settings.feedback)!r}: a cluster takes no feedback, as its replicas would "
+            "write one SQLite file from several machines. Unset it, or serve from one: python -m service --workers N."
+        )
+    check(settings)
+    folders = {"artifacts": _anywhere(settings.artifacts), "artifacts_cache": _anywhere(settings.artifacts_cache)}
+    return settings.model_copy(update=folders)
+
+
+def _anywhere(place: Location) -> Location:
+    """The same, wherever a process runs; a home stays each machine's own."""
+    return place.absolute() if isinstance(place, Path) and not str(place).startswith("~") else place
 
 
 def http_options(settings: Settings) -> dict[str, Any]:

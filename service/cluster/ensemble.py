@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import structlog
-from ray.serve.handle import DeploymentHandle
+from ray.serve.handle import DeploymentHandle, DeploymentResponse, DeploymentResponseGenerator
 
 from imaging import warm_up
 from registry.rules import Floats
@@ -18,9 +18,12 @@ from service.cluster.trouble import as_service_error
 from service.engine.queue import Counted
 from service.ensemble import Ensemble
 from service.errors import ServiceError
+from service.report import Published
 from service.settings import Settings
 
 T = TypeVar("T")
+
+_Response = DeploymentResponse[Any] | DeploymentResponseGenerator[Any]  # never the latter
 
 log = structlog.get_logger("service")
 
@@ -68,24 +71,27 @@ class RemoteEnsemble(Ensemble):
     def _take(self, report: Report) -> None:
         self._heard = time.monotonic()
         self.device = report.device
-        self._told.take(report.places)
+        self._told.take(report)
         if not self.loaded.is_set():
             gc.collect()
             gc.freeze()
             self.loaded.set()
 
     async def _beside(self, function: Callable[..., T], *arguments: Any) -> T:
-        response = self._decode_replicas.run.remote(function, *arguments)
-        try:
-            done: T | ServiceError = await response
-        except asyncio.CancelledError:
-            response.cancel()  # type: ignore[no-untyped-call]
-            raise
-        except Exception as error:
-            raise as_service_error(error) from error
+        done: T | ServiceError = await _answer(self._decode_replicas.run.remote(function, *arguments))
         if isinstance(done, ServiceError):
             raise done
         return done
+
+    async def published(self) -> list[Published]:
+        """As a replica of the models has it, where the copies are of what lies on an object store."""
+        found: list[Published] = await _answer(self._vote_replicas.published.remote(), _PATIENCE)
+        return found
+
+    async def picture(self, model: str, version: int, name: str) -> bytes | None:
+        """As a replica of the models has it."""
+        found: bytes | None = await _answer(self._vote_replicas.picture.remote(model, version, name), _PATIENCE)
+        return found
 
     def _put(self, picture: Floats) -> Awaitable[Counted]:
         return self._sender.put(picture)
@@ -93,3 +99,16 @@ class RemoteEnsemble(Ensemble):
     def _trouble(self) -> str | None:
         silence = time.monotonic() - max(self._heard, self._sender.heard)
         return f"no replica of the models has answered for {silence:.0f} s" if silence > _SILENCE else None
+
+
+async def _answer(response: _Response, seconds: float | None = None) -> Any:
+    """What comes of a call, which is cancelled with its caller; what it raises is a row of the service's table."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await response
+    except asyncio.CancelledError:
+        response.cancel()  # type: ignore[no-untyped-call]
+        raise
+    except Exception as error:
+        response.cancel()  # type: ignore[no-untyped-call]
+        raise as_service_error(error) from error

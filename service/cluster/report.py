@@ -8,7 +8,7 @@ from registry.rules import Floats
 from service.cluster import replica
 from service.ensemble import Ensemble
 from service.place import Place
-from service.schemas import State
+from service.schemas import ObjectStore, State
 from service.seat import Seat
 
 
@@ -21,12 +21,13 @@ class Report:
     reason: str | None
     device: str
     places: dict[str, Place]
+    store: ObjectStore | None
 
     @classmethod
     def of(cls, ensemble: Ensemble) -> "Report":
         """What the ensemble of this replica is now."""
         places = {name: _told(place) for name, place in ensemble.rollout.places.items()}
-        return cls(replica.name(), *ensemble.health(), str(ensemble.device), places)
+        return cls(replica.name(), *ensemble.health(), str(ensemble.device), places, ensemble.rollout.store)
 
 
 def _told(place: Place) -> Place:

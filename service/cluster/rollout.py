@@ -1,14 +1,14 @@
 """The rollout as the routes see it: each replica that votes has its own, and one has told of it."""
 
 import asyncio
-from collections.abc import Mapping
 from typing import Any
 
 from ray.serve.handle import DeploymentHandle
 
+from service.cluster.report import Report
 from service.cluster.trouble import as_service_error
-from service.place import Place
 from service.rollout import Rollout
+from service.schemas import ObjectStore
 from service.served import Served
 from service.settings import Settings
 
@@ -21,11 +21,18 @@ class RemoteRollout(Rollout):
     def __init__(self, settings: Settings, vote: DeploymentHandle[Any]) -> None:
         super().__init__(settings)
         self._vote = vote
+        self._store: ObjectStore | None = None
 
-    def take(self, places: Mapping[str, Place]) -> None:
-        """Hold these places."""
-        self.places = dict(places)
-        self.served = Served.of({name: place.slot() for name, place in places.items()})
+    @property
+    def store(self) -> ObjectStore | None:
+        """As the replica has told it: this process asks no store."""
+        return self._store
+
+    def take(self, report: Report) -> None:
+        """Hold what a replica has told."""
+        self.places = dict(report.places)
+        self.served = Served.of({name: place.slot() for name, place in report.places.items()})
+        self._store = report.store
 
     async def load(self, name: str) -> None:
         """As `Rollout.load`, in each replica that there is now."""
@@ -42,7 +49,7 @@ class RemoteRollout(Rollout):
                 report = await self._vote.report.remote()
         except Exception as failure:
             raise as_service_error(failure) from failure
-        self.take(report.places)
+        self.take(report)
         for error in errors:
             if error is not None:
                 raise error

@@ -13,6 +13,7 @@ from service.cluster.report import Report
 from service.engine.queue import Counted
 from service.ensemble import Ensemble
 from service.errors import ServiceError
+from service.report import Published
 from service.rollout import RolloutError
 from service.settings import Settings
 
@@ -52,6 +53,14 @@ class Vote:
     async def report(self) -> Report:
         """What this replica is now."""
         return Report.of(self._ensemble)
+
+    async def published(self) -> list[Published]:
+        """What /report shows, as it lies here."""
+        return await self._ensemble.published()
+
+    async def picture(self, model: str, version: int, name: str) -> bytes | None:
+        """A picture of it."""
+        return await self._ensemble.picture(model, version, name)
 
     async def numbers(self) -> Numbers:
         """What it has counted."""

@@ -99,7 +99,7 @@ def test_a_picture_without_digits_has_an_empty_text(client: httpx.Client) -> Non
     assert body["digits"] or (body["text"], body["accepted"], bool(body["warnings"])) == ("", False, True)
 
 
-NOT_OF_READ = {"not-found", "method-not-allowed", "too-many-pictures", "broken-archive"}
+NOT_OF_READ = {"not-found", "method-not-allowed", "too-many-pictures", "broken-archive", *OF_FEEDBACK}
 
 
 def test_the_openapi_document_names_every_error_of_read(client: httpx.Client) -> None:

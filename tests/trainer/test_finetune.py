@@ -13,6 +13,8 @@ from typer.testing import CliRunner, Result
 from registry import store
 from registry.feedback import Store
 from registry.open import open_version
+from registry.versions import at
+from tests import objectstore
 from tests.feedback import fill, sevens
 from tests.trainer.conftest import DATA, OTHER, TinyRun
 from trainer import evaluate, mnist, recipe, sources
@@ -243,6 +245,28 @@ def test_sevens_are_learnt_published_and_learnt_again_to_the_bit(artifacts: Path
     assert (without.exit_code, without.stderr) == (
         2, "error: recipe short: learns from feedback: give --data feedback:FILE\n"
     )  # fmt: skip
+
+
+def test_versions_on_an_object_store_are_started_from_and_found_again(
+    tiny_run: TinyRun, short: Path, path: Path
+) -> None:
+    """There the command starts from the newest, and `reproduce` finds what that was, or says that it is gone."""
+    address = objectstore.bucket("memory")
+    objectstore.copy(address, tiny_run.artifacts)
+    given = (*OTHER, "--data", f"feedback:{path}")
+    for number in (1, 2):
+        runs = short.parent / f"runs-{number}"
+        done = run("train", "--recipe", short, *given, "--artifacts", address, "--runs", runs)
+        assert done.exit_code == 0, done.stderr
+        base, tuned = (at(address).manifest("mlp", each) for each in (number, number + 1))
+        assert tuned.recipe["finetune"]["base"] == {"mlp": base.sha256}
+    again = run("reproduce", address.below("mlp", 3), *given, "--runs", short.parent / "again")
+    assert again.exit_code == 0, again.stderr
+    assert "the same answers, bit for bit" in re.sub(r"\s+", " ", again.stdout)
+    objectstore.remove(address, "mlp", 2)
+    gone = run("reproduce", address.below("mlp", 3), *given, "--runs", short.parent / "gone")
+    assert gone.exit_code == 2
+    assert gone.stderr.startswith(f"error: {address}: holds no version with a model.pt of sha256 {base.sha256}")
 
 
 def test_only_what_is_no_worse_is_published(artifacts: Path, short: Path, path: Path) -> None:

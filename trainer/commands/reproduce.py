@@ -44,7 +44,7 @@ def reproduce(
         from trainer import reproduce as reproducing
         from trainer.finetune.start import feedback_of
 
-        first = reproducing.original(published.copied(version, Path(temporary) / "first"))
+        first = reproducing.original(version)
         place = options.device(device, threads or first.threads)
         words, feedback = feedback_of(data or ()) if first.recipe.finetune else (data or [], None)
         reproducing.check_given(first, words)

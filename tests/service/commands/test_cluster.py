@@ -14,6 +14,9 @@ import yaml  # type: ignore[import-untyped]
 from typer.testing import CliRunner
 
 from service.commands.cluster import cli
+from tests import objectstore
+from tests.objectstore import S3
+from tests.service.waiting import until
 from tests.support import ROOT
 
 
@@ -43,13 +46,20 @@ def test_a_wrong_option_is_told_at_once(words: list[str], told: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"), [("PORT", "0", "all nodes listen on one port"), ("WORKERS", "2", "replicas")]
+    ("name", "value", "told"),
+    [
+        ("PORT", "0", "all nodes listen on one port"),
+        ("WORKERS", "2", "replicas"),
+        ("FEEDBACK", "feedback.db", "a cluster takes no feedback"),
+        ("ARTIFACTS", "s3://bucket/prefix", "s3:// needs s3fs: pip install 'digitvote[s3]'"),
+    ],
 )
 def test_a_setting_that_a_cluster_cannot_have_is_told(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, told: str
 ) -> None:
-    """Neither a port left to chance nor workers make sense there, and `up` says so before it starts anything."""
+    """What makes no sense there, or needs an extra that is missing, is told by `up` before it starts anything."""
     pytest.importorskip("ray", reason="ray is not installed: pip install 'digitvote[ray]'")
+    monkeypatch.setitem(sys.modules, "s3fs", None)
     monkeypatch.setenv(f"DIGITVOTE_{name}", value)
     done = CliRunner().invoke(cli, ["up"])
     assert (done.exit_code, told in done.output) == (2, True), done.output
@@ -77,15 +87,44 @@ def ray_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
+def check_what_it_tells_of_the_store(client: httpx.Client, s3: S3, address: str) -> None:
+    """Copies vote, /health, /models and /report tell of them as one process does, and nothing asks for feedback."""
+
+    def reached() -> bool:
+        told = client.get("/health").json()
+        assert (told["state"], told["store"]["address"]) == ("ready", address)
+        assert ("object store not reached" in str(told["reason"])) != told["store"]["reached"]
+        return bool(told["store"]["reached"])
+
+    seven = {"file": (ROOT / "docs" / "examples" / "seven.png").read_bytes()}
+    assert client.post("/predict", files=seven).json()["label"] == 7
+    assert reached()
+    assert client.get("/health").json()["store"]["seen"]
+    assert [each["manifest"]["version"] for each in client.get("/models").json()["models"]] == [1, 1, 1]
+    assert 'src="report/cnn/1/' in client.get("/report").text
+    picture = client.get("/report/cnn/1/mistakes.png")
+    assert picture.content == (ROOT / "artifacts/cnn/1/report/mistakes.png").read_bytes()
+    assert client.get("/report/cnn/1/none.png").status_code == 404
+    assert "right.js" not in client.get("/").text
+    assert client.post("/feedback", json={"request_id": "0", "label": 7}).status_code == 404
+    with s3.down():
+        until(lambda: not reached())
+        assert client.post("/predict", files=seven).json()["label"] == 7
+    until(reached)
+
+
 @pytest.mark.cluster
-def test_up_status_and_down_on_this_machine(ray_folder: Path) -> None:
-    """`up` serves on a cluster of its own, `status` says what is served, `down` ends it, and then there is none."""
+def test_up_status_and_down_on_this_machine(ray_folder: Path, s3: S3, tmp_path: Path) -> None:
+    """`up` serves from an object store, `status` says what is served, `down` ends it, and then there is no cluster."""
     pytest.importorskip("ray", reason="ray is not installed: pip install 'digitvote[ray]'")
     from tests.service.cluster.conftest import free_port
 
     port = free_port()
     environment = {**os.environ, "DIGITVOTE_ENGINE": "onnx", "DIGITVOTE_PORT": str(port), "PYTHONUNBUFFERED": "1"}
-    environment |= {"DIGITVOTE_ARTIFACTS": str(ROOT / "artifacts"), "RAY_TMPDIR": str(ray_folder)}
+    address = objectstore.bucket("s3")
+    objectstore.copy(address, ROOT / "artifacts")
+    environment |= {"DIGITVOTE_ARTIFACTS": str(address), "DIGITVOTE_ARTIFACTS_CACHE": str(tmp_path)}
+    environment |= {"DIGITVOTE_POLL_SECONDS": "0.5", "RAY_TMPDIR": str(ray_folder)}
     command = [sys.executable, "-m", "service", "cluster"]
     up = subprocess.Popen(
         [*command, "up"], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -99,12 +138,8 @@ def test_up_status_and_down_on_this_machine(ray_folder: Path) -> None:
                 break
         else:
             pytest.fail("".join(lines))
-        answer = httpx.post(
-            f"http://127.0.0.1:{port}/predict",
-            files={"file": (ROOT / "docs" / "examples" / "seven.png").read_bytes()},
-            timeout=60,
-        )
-        assert answer.json()["label"] == 7
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+            check_what_it_tells_of_the_store(client, s3, str(address))
 
         def run(name: str) -> subprocess.CompletedProcess[str]:
             return subprocess.run(
@@ -115,7 +150,8 @@ def test_up_status_and_down_on_this_machine(ray_folder: Path) -> None:
         assert told.returncode == 0, told.stdout + told.stderr
         assert re.search(r"^digitvote  RUNNING  http://", told.stdout)
         assert re.search(r"vote#\w+  ready  mlp 1, cnn 1, lenet5 1, gate 2", told.stdout)
-        assert run("down").stdout == "digitvote is down\n"
+        told = run("down")
+        assert told.stdout == "digitvote is down\n", told.stderr
         up.stdout.read()
         assert up.wait(60) == 0
         gone = run("status")
