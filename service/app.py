@@ -83,11 +83,10 @@ def create_app(settings: Settings, ensemble: Ensemble | None = None) -> FastAPI:
     app.state.lane = Lane(ensemble)
     app.state.feedback = memory
     app.state.live = Reader(settings.feedback, settings.feedback_minutes) if settings.feedback else None
-    # As routes of the application itself: one of a router within it is found by twice as many steps.
-    app.router.routes.extend(predict.router.routes)
-    metrics.know(predict.router)
-    for part in (batch, read, feedback, status, probes, telemetry, form, report, oip):
-        app.include_router(part.router)
+    # As routes of the application itself: one of a router within it is found by twice as many steps, and built anew by
+    # the first request, with filters of warnings that are the whole process's while another thread loads the models.
+    for part in (predict, batch, read, feedback, status, probes, telemetry, form, report, oip):
+        app.router.routes.extend(part.router.routes)
         metrics.know(part.router)
     pages.mount(app)
     many = Limit(settings.batch_bytes, settings.batches)

@@ -1,6 +1,9 @@
 """What routes ask the application for."""
 
-from fastapi import Request
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
 
 from registry.rules import Floats
 from service.ensemble import Ensemble
@@ -39,3 +42,18 @@ def remember(request: Request, item: int, picture: Floats, outcome: Outcome) -> 
     feedback = get_feedback(request)
     if feedback is not None:
         feedback.remember(request.state.request_id, item, picture, outcome)
+
+
+def _at_once(get: Callable[[Request], object]) -> Any:
+    """On the event loop: FastAPI asks plain functions in a thread, and /health must be told though there is none."""
+
+    async def ask(request: Request) -> object:
+        return get(request)
+
+    return Depends(ask)
+
+
+TheEnsemble = Annotated[Ensemble, _at_once(get_ensemble)]
+TheLane = Annotated[Lane, _at_once(get_lane)]
+TheFeedback = Annotated[Feedback | None, _at_once(get_feedback)]
+TheReader = Annotated[Reader | None, _at_once(get_live)]

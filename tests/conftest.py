@@ -1,4 +1,3 @@
-import logging
 import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -27,9 +26,8 @@ def _no_settings_of_the_developer() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _quiet() -> None:
-    """Services hosted in this process log nothing: their lines would stand among the tests'."""
+    """Services hosted in this process log errors alone, which pytest shows of a test that fails."""
     logs.configure("json", "error")
-    logging.getLogger("service").setLevel(logging.CRITICAL)
 
 
 @pytest.fixture(scope="session")

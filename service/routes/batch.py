@@ -3,17 +3,17 @@
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
 import orjson
 import structlog
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from python_multipart.multipart import parse_options_header
 from starlette.responses import StreamingResponse
 
 from service import deadline, metrics
 from service.archive import MOST
-from service.dependencies import get_ensemble, get_lane, remember
+from service.dependencies import TheEnsemble, TheLane, remember
 from service.ensemble import Ensemble
 from service.errors import VARY, BrokenArchive, ServiceError, TooLate, TooManyPictures, responses, told
 from service.lane import Lane
@@ -60,8 +60,8 @@ def _bodies() -> dict[str, Any]:
 )
 async def predict_batch(
     request: Request,
-    ensemble: Annotated[Ensemble, Depends(get_ensemble)],
-    lane: Annotated[Lane, Depends(get_lane)],
+    ensemble: TheEnsemble,
+    lane: TheLane,
 ) -> StreamingResponse:
     """Send up to 256 pictures of one digit each, as multipart fields `file` or as a ZIP archive.
 

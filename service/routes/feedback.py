@@ -2,11 +2,11 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from python_multipart.multipart import parse_options_header
 
-from service.dependencies import get_feedback
+from service.dependencies import TheFeedback
 from service.ensemble import Ensemble
 from service.errors import (
     BadRequest,
@@ -25,7 +25,6 @@ from service.errors import (
     WrongFeedback,
     responses,
 )
-from service.feedback import Feedback
 from service.schemas import FeedbackKept
 from service.upload import whole
 
@@ -83,7 +82,7 @@ _BODY: dict[str, Any] = {
     ),
     openapi_extra={"requestBody": _BODY},
 )
-async def feedback(request: Request, memory: Annotated[Feedback | None, Depends(get_feedback)]) -> FeedbackKept:
+async def feedback(request: Request, memory: TheFeedback) -> FeedbackKept:
     """Send the request id of an answer and the right label, also where the answer was right.
 
     Kept are the 28x28 that the models saw, their votes and the label, never the upload. Of two labels for the same

@@ -1,15 +1,15 @@
 """POST /: the plain form of browsers without scripts, answered with a page."""
 
 from contextlib import suppress
-from typing import Annotated, Any
+from typing import Any
 
 import orjson
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 from starlette.types import Message
 
 from service.answer_page import SIDE, digit_page, number_page, picture_of
-from service.dependencies import get_ensemble
+from service.dependencies import TheEnsemble
 from service.ensemble import Ensemble
 from service.errors import BlankPicture, TooManyShapes
 from service.html import mebibytes, page
@@ -20,7 +20,7 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.post("/")
-async def answer(request: Request, ensemble: Annotated[Ensemble, Depends(get_ensemble)]) -> Response:
+async def answer(request: Request, ensemble: TheEnsemble) -> Response:
     """One digit where there is one, else a number where there is one."""
     seconds = ensemble.settings.body_seconds
     body = await whole(request, seconds)

@@ -1,14 +1,11 @@
 """The pages for people: one to draw on, the operator's, and the OpenAPI pages, all from files of our own."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from service.dependencies import get_ensemble
-from service.ensemble import Ensemble
+from service.dependencies import TheEnsemble
 from service.html import PAGES, mebibytes, page, words
 
 router = APIRouter(include_in_schema=False)
@@ -29,12 +26,12 @@ class _Static(StaticFiles):
 
 def mount(app: FastAPI) -> None:
     """Add the pages and the files that they load."""
-    app.include_router(router)
+    app.router.routes.extend(router.routes)
     app.mount("/static", _Static(directory=PAGES), name="static")
 
 
 @router.get("/")
-async def home(request: Request, ensemble: Annotated[Ensemble, Depends(get_ensemble)]) -> Response:
+async def home(request: Request, ensemble: TheEnsemble) -> Response:
     """Draw a digit, or give a picture of one, and see the vote; without scripts a form."""
     most, feedback = ensemble.settings.max_bytes, ensemble.settings.feedback is not None
     return page(

@@ -1,11 +1,11 @@
 """GET /health/live and /health/ready: what an orchestrator asks before it restarts this, or sends requests here."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
-from service.dependencies import get_ensemble
+from service.dependencies import TheEnsemble
 from service.ensemble import Ensemble
 from service.errors import ServiceError, responses
 from service.schemas import State
@@ -33,7 +33,7 @@ def _answers(good: str, bad: str) -> dict[int | str, dict[str, Any]]:
     summary="Whether this process can go on",
     responses=_answers("it goes on, ready or not", "the device or the batcher has failed for good: start it anew"),
 )
-async def live(response: Response, ensemble: Annotated[Ensemble, Depends(get_ensemble)]) -> Probe:
+async def live(response: Response, ensemble: TheEnsemble) -> Probe:
     """200 while it answers and nothing has failed that only a new process would mend, which missing models are not."""
     return _probe(response, ensemble, ensemble.alive)
 
@@ -43,7 +43,7 @@ async def live(response: Response, ensemble: Annotated[Ensemble, Depends(get_ens
     summary="Whether requests should be sent here, in short",
     responses=_answers("`ready` or `degraded`", "`starting`, `draining` or `failed`: send requests elsewhere"),
 )
-async def ready(response: Response, ensemble: Annotated[Ensemble, Depends(get_ensemble)]) -> Probe:
+async def ready(response: Response, ensemble: TheEnsemble) -> Probe:
     """The status of /health without its models."""
     return _probe(response, ensemble, ensemble.able)
 

@@ -4,10 +4,10 @@ import time
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 
 from service import metrics
-from service.dependencies import get_ensemble, remember
+from service.dependencies import TheEnsemble, remember
 from service.engine.queue import Counted
 from service.ensemble import Ensemble
 from service.errors import TooManyShapes, responses
@@ -29,7 +29,7 @@ router = APIRouter(tags=["predict"])
 )
 async def read(
     request: Request,
-    ensemble: Annotated[Ensemble, Depends(get_ensemble)],
+    ensemble: TheEnsemble,
     explain: Annotated[bool, Query(description="add `seen`, and to each digit its `picture` and `steps`")] = False,
 ) -> NumberPrediction:
     """Send a picture of handwritten numbers as the multipart field `file`.

@@ -1,14 +1,11 @@
 """GET /report: the models for people, each version with its figures, curves, mistakes and how it was made."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from service import metrics
-from service.dependencies import get_ensemble
-from service.ensemble import Ensemble
+from service.dependencies import TheEnsemble
 from service.errors import NotFound
 from service.html import page
 from service.report import Published, vote_of
@@ -17,7 +14,7 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/report")
-async def report(request: Request, ensemble: Annotated[Ensemble, Depends(get_ensemble)]) -> Response:
+async def report(request: Request, ensemble: TheEnsemble) -> Response:
     """Every model that votes, and the gate, with its newest versions side by side."""
     return await run_in_threadpool(_page, request, await ensemble.published())
 
@@ -36,9 +33,7 @@ def _page(request: Request, models: list[Published]) -> Response:
 
 
 @router.get("/report/{model}/{version}/{picture}")
-async def picture(
-    model: str, version: int, picture: str, ensemble: Annotated[Ensemble, Depends(get_ensemble)]
-) -> Response:
+async def picture(model: str, version: int, picture: str, ensemble: TheEnsemble) -> Response:
     """A picture of a version's report, if its manifest lists it."""
     content = await ensemble.picture(model, version, picture)
     if content is None:

@@ -1,15 +1,12 @@
 """GET /health and GET /models: whether the service can answer, and with what."""
 
 import asyncio
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Response
 
 from registry.manifest import GATE
-from service.dependencies import get_ensemble, get_live
-from service.ensemble import Ensemble
+from service.dependencies import TheEnsemble, TheReader
 from service.errors import ServiceError, responses
-from service.live import Reader
 from service.place import Place
 from service.schemas import Canary, Health, ModelEntry, ModelHealth, Models, Tried
 
@@ -25,7 +22,7 @@ router = APIRouter(tags=["status"])
         **responses(ServiceError),
     },
 )
-async def health(response: Response, ensemble: Annotated[Ensemble, Depends(get_ensemble)]) -> Health:
+async def health(response: Response, ensemble: TheEnsemble) -> Health:
     """The state by name and, for each model, which version votes or why none does, and what else is published."""
     state, reason = ensemble.health()
     response.status_code = 200 if ensemble.able else 503
@@ -48,9 +45,7 @@ async def health(response: Response, ensemble: Annotated[Ensemble, Depends(get_e
     summary="What is loaded, with its manifest",
     responses=responses(ServiceError),
 )
-async def models(
-    ensemble: Annotated[Ensemble, Depends(get_ensemble)], reader: Annotated[Reader | None, Depends(get_live)]
-) -> Models:
+async def models(ensemble: TheEnsemble, reader: TheReader) -> Models:
     """Each model that should vote, and the gate, with the manifest of its version: how trained, how well it does.
 
     Where feedback is taken, `live` says how they do on what is sent.

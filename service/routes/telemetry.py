@@ -1,16 +1,13 @@
 """GET /metrics: what Prometheus reads."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
 from service import metrics
-from service.dependencies import get_ensemble, get_live
-from service.ensemble import Ensemble
+from service.dependencies import TheEnsemble, TheReader
 from service.errors import ServiceError, responses
-from service.live import Reader, families
+from service.live import families
 
 router = APIRouter(tags=["status"])
 
@@ -21,9 +18,7 @@ router = APIRouter(tags=["status"])
     response_class=Response,
     responses={200: {"content": {"text/plain": {}}, "description": "The numbers"}, **responses(ServiceError)},
 )
-def read_metrics(
-    ensemble: Annotated[Ensemble, Depends(get_ensemble)], reader: Annotated[Reader | None, Depends(get_live)]
-) -> Response:
+def read_metrics(ensemble: TheEnsemble, reader: TheReader) -> Response:
     """What was counted and measured since the start, of all workers together, in Prometheus' text format."""
     metrics.now(ensemble.health()[0], len(ensemble.queue))
     live = reader.live(ensemble.rollout.manifests) if reader else None

@@ -4,6 +4,7 @@ import shutil
 import socket
 import threading
 import time
+import warnings
 from base64 import b64decode
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -320,6 +321,17 @@ def test_while_the_models_load_the_state_is_starting(artifacts: Path, monkeypatc
         assert (answer.status_code, answer.json()["type"]) == (503, "urn:digitvote:not-ready")
         loading.set()
         assert wait_until_loaded(client)["state"] == "ready"
+
+
+def test_the_first_request_needs_no_filters_of_warnings_of_its_own(
+    artifacts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are the whole process's: the thread that loads the models may put others in their place at any moment."""
+    app = create_app(Settings(artifacts=artifacts))
+    monkeypatch.setattr(warnings, "simplefilter", lambda *_, **__: None)
+    with hosting(app) as client:
+        for path in ("/health", "/models", "/metrics", "/", "/report"):
+            assert client.get(path).status_code in (200, 503), path
 
 
 def test_an_error_nobody_foresaw_is_a_problem_too(

@@ -84,3 +84,14 @@ def test_after_sigterm_it_is_seen_to_drain_before_it_closes(artifacts: Path, wor
         for pid in children(server.process.pid):  # as a terminal sends it to all
             os.kill(pid, signal.SIGINT)
         assert server.stop(signal.SIGINT) == 0  # who is in a hurry need not wait
+
+
+def test_what_is_told_of_the_state_needs_no_thread(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though a busy machine gives none, or uploads have taken all, probes and /models are answered."""
+
+    async def none(*_: object, **__: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("anyio.to_thread.run_sync", none)
+    for path in ("/health", "/health/live", "/health/ready", "/models", "/v2/health/ready"):
+        assert client.get(path).status_code == 200, path
