@@ -1,9 +1,10 @@
-"""python -m benchmarks.agreement [--artifacts DIR] [--data DIR] [--digits N] [--engine torch|onnx]
+"""python -m benchmarks.agreement [--artifacts DIR] [--data DIR] [--digits N] [--engine torch|onnx] [--cluster N]
 
 Whether it matters by which way MNIST's test digits come to the models. First how far the probabilities of each model
 and of the gate by torch lie from those by onnx, in batches of 64 and one by one. Then each digit as a PNG, posted to
 `/predict` of a service on `--engine`: how many each model and the vote read right, beside the models' own answers to
-the same digits as arrays.
+the same digits as arrays. With --cluster they are posted to a cluster of this machine too, with N replicas of the
+models, and its answers held against those of the one process.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from PIL import Image
 
 from benchmarks.load import ROOT
 from benchmarks.machine import hardware, versions
-from benchmarks.servers import ours, running
+from benchmarks.servers import clustered, ours, running
 from registry import store
 from registry.manifest import GATE
 from registry.open import Artifact, open_version
@@ -87,6 +88,19 @@ def ways(votes: Floats, voters: Sequence[Artifact], answers: Sequence[dict[str, 
     yield f"\nProbabilities differ by {largest:.1e} at most; of {len(right):,} read right {refused} are refused."
 
 
+def beside(answers: Sequence[dict[str, Any]], others: Sequence[dict[str, Any]]) -> str:
+    """How far the answers of two services to the same files lie apart."""
+    pairs = list(zip(answers, others, strict=True))
+    labels = sum(one["label"] != other["label"] for one, other in pairs)
+    votes = [pair for one, other in pairs for pair in zip(one["votes"], other["votes"], strict=True)]
+    differ = sum((one["model"], one["label"]) != (other["model"], other["label"]) for one, other in votes)
+    largest = max(np.abs(np.subtract(one["probabilities"], other["probabilities"])).max() for one, other in votes)
+    return (
+        f"of {len(pairs):,} answers {labels} labels differ, of {len(votes):,} votes {differ}, "
+        f"and probabilities by {largest:.1e} at most"
+    )
+
+
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -94,6 +108,7 @@ def main() -> int:
     parser.add_argument("--data", type=Path, help="folder of MNIST's files; without it they are fetched")
     parser.add_argument("--digits", type=int, default=10_000)
     parser.add_argument("--engine", choices=["torch", "onnx"], default="torch", help="of the service")
+    parser.add_argument("--cluster", type=int, default=0, metavar="N", help="replicas of the models in a cluster")
     told = parser.parse_args()
     load = os.getloadavg()[0]
     test = mnist.load(told.data, other=True)
@@ -102,10 +117,14 @@ def main() -> int:
     artifacts = [open_version(told.artifacts, name, store.latest(told.artifacts, name) or 0) for name in names]
     voters = artifacts[:-1]
     print("\n".join(engines(artifacts, pictures)), end="\n\n")
-    with running(ours(told.engine, 1), told.artifacts.resolve()) as (port, _):
-        answers = post(port, [encoded(Image.fromarray(picture)) for picture in pictures])
+    one, contents = ours(told.engine, 1), [encoded(Image.fromarray(picture)) for picture in pictures]
+    with running(one, told.artifacts.resolve()) as (port, _):
+        answers = post(port, contents)
     votes = np.stack([ask(told.engine, voter, pictures, BATCH) for voter in voters])
     print("\n".join(ways(votes, voters, answers, truth)))
+    if told.cluster:
+        with running(clustered(one, "cluster", told.cluster), told.artifacts.resolve()) as (port, _):
+            print(f"\nA cluster with {told.cluster} replicas of the models: {beside(answers, post(port, contents))}.")
     print(f"\n{len(pictures):,} digits, /predict by {told.engine} over {CONNECTIONS} connections;")
     print(f"{hardware()}; {versions('torch', 'onnxruntime', 'pillow')}; load average before: {load:.1f}")
     return 0

@@ -18,13 +18,11 @@ from typing import NamedTuple
 
 from benchmarks.load import ROOT, Drive, Outcome, driver
 from benchmarks.machine import conditions
-from benchmarks.servers import Server, Unfit, check, ours, running, target
+from benchmarks.servers import Server, Unfit, check, clustered, ours, running, target
 from benchmarks.uploads import PICTURES
 
 WARM_UP = 2  # seconds of load before each that is measured
 _HEAD = "| served by | clients | requests/s (min to max) | p50 ms | p99 ms | of one process | median batch | errors |"
-# As urgent as the others, which by default Ray's processes are not.
-_RAY = {"RAY_worker_niceness": "0", "RAY_USAGE_STATS_ENABLED": "0", "RAY_enable_worker_prestart": "0"}
 _HAPROXY = {"RAY_SERVE_ENABLE_HA_PROXY": "1", "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1"}
 
 
@@ -44,17 +42,10 @@ def servers(engine: str) -> list[Server]:
     return [
         replace(one, name="one process"),
         replace(ours(engine, 2), name="--workers 2"),
-        _cluster(one, "cluster, 1 replica", 1, {}),
-        _cluster(one, "cluster, 2 replicas", 2, {}),
-        _cluster(one, "cluster, 2 replicas, HAProxy", 2, _HAPROXY),
+        clustered(one, "cluster, 1 replica", 1),
+        clustered(one, "cluster, 2 replicas", 2),
+        clustered(one, "cluster, 2 replicas, HAProxy", 2, _HAPROXY),
     ]
-
-
-def _cluster(one: Server, name: str, replicas: int, environment: Mapping[str, str]) -> Server:
-    # Two replicas of the models are half a CPU each to Ray, so that two cores hold all; a batch has one thread anyway.
-    scale = (f"--vote={replicas}", f"--cpus={1 / replicas}", "--ingress=1", "--decode=1")
-    command = (*one.command, "cluster", "up", *scale)
-    return replace(one, name=name, command=command, environment={**one.environment, **_RAY, **environment})
 
 
 def measure(chosen: Sequence[Server], told: argparse.Namespace, drive: Drive) -> Cells:

@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.client import HTTPConnection
 from pathlib import Path
 from types import MappingProxyType
@@ -22,6 +22,8 @@ from service.settings import variables
 from tests.mnist import labels
 
 _UVICORN = (sys.executable, "-m", "uvicorn", "--no-access-log", "--log-level=warning", "--port={port}")
+# As urgent as the others, which by default Ray's processes are not.
+_RAY = {"RAY_worker_niceness": "0", "RAY_USAGE_STATS_ENABLED": "0", "RAY_enable_worker_prestart": "0"}
 _CHECKED = 10  # digits that a server must read right before it is measured
 
 
@@ -59,6 +61,14 @@ def ours(engine: str, workers: int) -> Server:
     if workers > 1:
         settings["DIGITVOTE_WORKERS"] = str(workers)
     return Server(engine, (sys.executable, "-m", "service"), workers, settings)
+
+
+def clustered(one: Server, name: str, replicas: int, more: Mapping[str, str] = MappingProxyType({})) -> Server:
+    """The same service by Ray Serve, in a cluster of this machine with so many replicas of the models."""
+    # Two replicas of the models are half a CPU each to Ray, so that two cores hold all; a batch has one thread anyway.
+    scale = (f"--vote={replicas}", f"--cpus={1 / replicas}", "--ingress=1", "--decode=1")
+    command = (*one.command, "cluster", "up", *scale)
+    return replace(one, name=name, command=command, environment={**one.environment, **_RAY, **more})
 
 
 def _theirs(name: str, workers: int, label: str | None) -> Server:
