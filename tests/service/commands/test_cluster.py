@@ -126,8 +126,9 @@ def test_up_status_and_down_on_this_machine(ray_folder: Path, s3: S3, tmp_path: 
     environment |= {"DIGITVOTE_ARTIFACTS": str(address), "DIGITVOTE_ARTIFACTS_CACHE": str(tmp_path)}
     environment |= {"DIGITVOTE_POLL_SECONDS": "0.5", "RAY_TMPDIR": str(ray_folder)}
     command = [sys.executable, "-m", "service", "cluster"]
+    scale = ["--vote", "2", "--cpus", "0.5", "--ingress", "1", "--decode", "1"]
     up = subprocess.Popen(
-        [*command, "up"], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [*command, "up", *scale], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     assert up.stdout is not None
     try:
@@ -149,7 +150,7 @@ def test_up_status_and_down_on_this_machine(ray_folder: Path, s3: S3, tmp_path: 
         told = run("status")
         assert told.returncode == 0, told.stdout + told.stderr
         assert re.search(r"^digitvote  RUNNING  http://", told.stdout)
-        assert re.search(r"vote#\w+  ready  mlp 1, cnn 1, lenet5 1, gate 2", told.stdout)
+        assert len(re.findall(r"vote#\w+  ready  mlp 1, cnn 1, lenet5 1, gate 2", told.stdout)) == 2
         told = run("down")
         assert told.stdout == "digitvote is down\n", told.stderr
         up.stdout.read()
