@@ -117,14 +117,14 @@ class Store:
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
-        with self._told():
+        with self._errors_named():
             if not read_only:
                 os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             uri = f"{path.resolve().as_uri()}?mode={'ro' if read_only else 'rw'}"
             self._base = sqlite3.connect(uri, timeout=_BUSY_SECONDS, isolation_level=None, uri=True)
             self._file = path.stat().st_ino
         try:
-            with self._told():
+            with self._errors_named():
                 self._prepare(read_only=read_only)
         except BaseException:
             self._base.close()
@@ -172,7 +172,7 @@ class Store:
             StoreFullError: if the disk is full.
             FeedbackError: if the file cannot be written.
         """
-        with self._told(), self._transaction("NORMAL"):  # the last of them may be lost in a power cut
+        with self._errors_named(), self._transaction("NORMAL"):  # the last of them may be lost in a power cut
             self._base.executemany(
                 f"INSERT OR REPLACE INTO pending ({_ANSWER}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
                 (
@@ -190,7 +190,7 @@ class Store:
             FeedbackError: if the file cannot be written.
         """
         key = (request_id, item)
-        with self._told(), self._transaction():
+        with self._errors_named(), self._transaction():
             found = self._base.execute("SELECT label FROM pending WHERE request_id = ? AND item = ?", key).fetchone()
             if found is None:
                 changed = self._base.execute(
@@ -216,7 +216,7 @@ class Store:
         Raises:
             FeedbackError: if the file cannot be written.
         """
-        with self._told(), self._transaction("NORMAL"):
+        with self._errors_named(), self._transaction("NORMAL"):
             self._base.execute("DELETE FROM feedback WHERE told < ?", (now - bounds.days * 86_400,))
             self._base.execute("DELETE FROM pending WHERE time < ?", (now - bounds.minutes * 60,))
             # A row's id is one more than the highest there is, so no more than so many have one above this.
@@ -230,7 +230,7 @@ class Store:
         Raises:
             FeedbackError: if the file cannot be written.
         """
-        with self._told():
+        with self._errors_named():
             with self._transaction():
                 count = sum(
                     self._base.execute(f"DELETE FROM {table} WHERE request_id = ?", (one,)).rowcount  # noqa: S608
@@ -246,12 +246,12 @@ class Store:
 
     def counts(self) -> tuple[int, int]:
         """How many answers have feedback, and how many can still be fed back."""
-        with self._told():
+        with self._errors_named():
             return self._number("SELECT count(*) FROM feedback"), self._number("SELECT count(*) FROM pending")
 
     def told(self) -> Iterator[Told]:
         """All feedback, in the order in which it was first given."""
-        with self._told():
+        with self._errors_named():
             rows = self._base.execute(f"SELECT {_ANSWER}, truth, told FROM feedback ORDER BY id")  # noqa: S608
             for *first, votes, truth, time in rows:
                 identity, item, answered, picture, label, confidence = first
@@ -260,7 +260,7 @@ class Store:
 
     def figures(self, since: float) -> Figures:
         """How often votes were right by all feedback, and what was answered since a time."""
-        with self._told():
+        with self._errors_named():
             return read_figures(self._base, since)
 
     def copy(self, path: Path) -> int:
@@ -271,7 +271,7 @@ class Store:
         """
         if path.exists():
             raise FeedbackError(f"{path}: is there already: give another name")
-        with Store(path) as other, other._told():
+        with Store(path) as other, other._errors_named():
             rows = self._base.execute(f"SELECT {_ANSWER}, told, truth FROM feedback ORDER BY id")  # noqa: S608
             with other._transaction():
                 sql = f"INSERT INTO feedback ({_ANSWER}, told, truth) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
@@ -294,7 +294,7 @@ class Store:
             raise
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _errors_named(self) -> Iterator[None]:
         """Say which file it is that SQLite or the system has trouble with."""
         try:
             yield
