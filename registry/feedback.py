@@ -7,6 +7,7 @@ mode several processes may use it at once, and a kill or a power cut leaves ever
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +20,10 @@ SCHEMA = 1
 SIDE = 28
 _APPLICATION = 0x64676674  # "dgft", by which `file` and this module know the store from other SQLite files
 _BUSY_SECONDS = 5  # that a transaction of another process is waited for
+_PAUSE_SECONDS = 0.05
 _WAL_BYTES = 4 * 2**20  # to which the log is cut back after a checkpoint
+# That a store in WAL mode has no log and none can be made, by whether SQLite can tell why.
+_LOGLESS = {sqlite3.SQLITE_READONLY_DIRECTORY, sqlite3.SQLITE_READONLY_CANTINIT}
 _ANSWER = "request_id, item, time, picture, label, confidence, votes"
 _COLUMNS = f"""
     id INTEGER PRIMARY KEY,
@@ -228,7 +232,7 @@ class Store:
         Nothing of it is left in the file or its log.
 
         Raises:
-            FeedbackError: if the file cannot be written.
+            FeedbackError: if the file cannot be written, or another process goes on reading what was there before.
         """
         with self._errors_named():
             with self._transaction():
@@ -241,7 +245,7 @@ class Store:
                     count += self._base.execute("DELETE FROM feedback WHERE told < ?", (before,)).rowcount
                     count += self._base.execute("DELETE FROM pending WHERE time < ?", (before,)).rowcount
             self._base.execute("VACUUM")
-            self._base.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self._empty_log()
         return count
 
     def counts(self) -> tuple[int, int]:
@@ -266,6 +270,8 @@ class Store:
     def copy(self, path: Path) -> int:
         """Write all feedback, but nothing that has none, into a new store; gives how many.
 
+        That one has no log, so it can be read where nothing may be written.
+
         Raises:
             FeedbackError: if there is such a file already, or it cannot be written.
         """
@@ -275,7 +281,17 @@ class Store:
             rows = self._base.execute(f"SELECT {_ANSWER}, told, truth FROM feedback ORDER BY id")  # noqa: S608
             with other._transaction():
                 sql = f"INSERT INTO feedback ({_ANSWER}, told, truth) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
-                return other._base.executemany(sql, rows).rowcount
+                count = other._base.executemany(sql, rows).rowcount
+            other._base.execute("PRAGMA journal_mode = DELETE")
+            return count
+
+    def _empty_log(self) -> None:
+        """Write the log into the file, which waits for whoever reads what was there before, and cut it to nothing."""
+        end = time.monotonic() + _BUSY_SECONDS
+        while self._number("PRAGMA wal_checkpoint(TRUNCATE)"):  # 1: busy
+            if time.monotonic() > end:
+                raise FeedbackError(f"{self.path}: deleted, but another process still reads the log; run it again")
+            time.sleep(_PAUSE_SECONDS)
 
     def _number(self, query: str) -> int:
         return int(self._base.execute(query).fetchone()[0])
@@ -305,4 +321,9 @@ class Store:
                 raise StoreFullError("the disk is full") from error
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
                 raise FeedbackError(f"{self.path}: not a store of feedback: {error}") from error
+            if getattr(error, "sqlite_errorcode", None) in _LOGLESS:
+                raise FeedbackError(
+                    f"{self.path}: a service's store is read through files beside it, and its folder cannot be written: "
+                    "read a copy that python -m service feedback export made"
+                ) from error
             raise FeedbackError(f"{self.path}: {error}") from error

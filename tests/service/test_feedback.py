@@ -168,7 +168,7 @@ def test_a_full_store_refuses_feedback_and_answers_predictions(fed: httpx.Client
     assert statuses == [200] * 5 + [507]
     assert fed.post("/feedback", json={"request_id": ids[0], "label": 1}).status_code == 200
     detail = fed.post("/feedback", json={"request_id": ids[5], "label": 7}).json()["detail"]
-    assert detail.startswith("5 are kept, and no more may be.")
+    assert detail.startswith("5 are kept, and no more may be. Whoever runs this service makes room.")
     assert predict(fed)["label"] in range(10)
     assert len(told(path)) == 5
 
