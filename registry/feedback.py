@@ -105,7 +105,7 @@ class Bounds:
     days: float = 90  # that feedback is kept
     rows: int = 100_000  # of feedback
     minutes: float = 60  # that an answer can be fed back
-    pending: int = 10_000  # answers that can be fed back
+    pending: int = 100_000  # answers that can be fed back
 
 
 class Store:
@@ -323,7 +323,7 @@ class Store:
                 raise FeedbackError(f"{self.path}: not a store of feedback: {error}") from error
             if getattr(error, "sqlite_errorcode", None) in _LOGLESS:
                 raise FeedbackError(
-                    f"{self.path}: a service's store is read through files beside it, and its folder cannot be written: "
+                    f"{self.path}: a service's store is read through files beside it, and its folder is read-only: "
                     "read a copy that python -m service feedback export made"
                 ) from error
             raise FeedbackError(f"{self.path}: {error}") from error
