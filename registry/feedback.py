@@ -7,6 +7,7 @@ mode several processes may use it at once, and a kill or a power cut leaves ever
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +20,10 @@ SCHEMA = 1
 SIDE = 28
 _APPLICATION = 0x64676674  # "dgft", by which `file` and this module know the store from other SQLite files
 _BUSY_SECONDS = 5  # that a transaction of another process is waited for
+_PAUSE_SECONDS = 0.05
 _WAL_BYTES = 4 * 2**20  # to which the log is cut back after a checkpoint
+# That a store in WAL mode has no log and none can be made, by whether SQLite can tell why.
+_LOGLESS = {sqlite3.SQLITE_READONLY_DIRECTORY, sqlite3.SQLITE_READONLY_CANTINIT}
 _ANSWER = "request_id, item, time, picture, label, confidence, votes"
 _COLUMNS = f"""
     id INTEGER PRIMARY KEY,
@@ -101,7 +105,7 @@ class Bounds:
     days: float = 90  # that feedback is kept
     rows: int = 100_000  # of feedback
     minutes: float = 60  # that an answer can be fed back
-    pending: int = 10_000  # answers that can be fed back
+    pending: int = 100_000  # answers that can be fed back
 
 
 class Store:
@@ -117,14 +121,14 @@ class Store:
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
-        with self._told():
+        with self._errors_named():
             if not read_only:
                 os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             uri = f"{path.resolve().as_uri()}?mode={'ro' if read_only else 'rw'}"
             self._base = sqlite3.connect(uri, timeout=_BUSY_SECONDS, isolation_level=None, uri=True)
             self._file = path.stat().st_ino
         try:
-            with self._told():
+            with self._errors_named():
                 self._prepare(read_only=read_only)
         except BaseException:
             self._base.close()
@@ -172,7 +176,7 @@ class Store:
             StoreFullError: if the disk is full.
             FeedbackError: if the file cannot be written.
         """
-        with self._told(), self._transaction("NORMAL"):  # the last of them may be lost in a power cut
+        with self._errors_named(), self._transaction("NORMAL"):  # the last of them may be lost in a power cut
             self._base.executemany(
                 f"INSERT OR REPLACE INTO pending ({_ANSWER}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
                 (
@@ -190,7 +194,7 @@ class Store:
             FeedbackError: if the file cannot be written.
         """
         key = (request_id, item)
-        with self._told(), self._transaction():
+        with self._errors_named(), self._transaction():
             found = self._base.execute("SELECT label FROM pending WHERE request_id = ? AND item = ?", key).fetchone()
             if found is None:
                 changed = self._base.execute(
@@ -216,7 +220,7 @@ class Store:
         Raises:
             FeedbackError: if the file cannot be written.
         """
-        with self._told(), self._transaction("NORMAL"):
+        with self._errors_named(), self._transaction("NORMAL"):
             self._base.execute("DELETE FROM feedback WHERE told < ?", (now - bounds.days * 86_400,))
             self._base.execute("DELETE FROM pending WHERE time < ?", (now - bounds.minutes * 60,))
             # A row's id is one more than the highest there is, so no more than so many have one above this.
@@ -228,9 +232,9 @@ class Store:
         Nothing of it is left in the file or its log.
 
         Raises:
-            FeedbackError: if the file cannot be written.
+            FeedbackError: if the file cannot be written, or another process goes on reading what was there before.
         """
-        with self._told():
+        with self._errors_named():
             with self._transaction():
                 count = sum(
                     self._base.execute(f"DELETE FROM {table} WHERE request_id = ?", (one,)).rowcount  # noqa: S608
@@ -241,17 +245,17 @@ class Store:
                     count += self._base.execute("DELETE FROM feedback WHERE told < ?", (before,)).rowcount
                     count += self._base.execute("DELETE FROM pending WHERE time < ?", (before,)).rowcount
             self._base.execute("VACUUM")
-            self._base.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self._empty_log()
         return count
 
     def counts(self) -> tuple[int, int]:
         """How many answers have feedback, and how many can still be fed back."""
-        with self._told():
+        with self._errors_named():
             return self._number("SELECT count(*) FROM feedback"), self._number("SELECT count(*) FROM pending")
 
     def told(self) -> Iterator[Told]:
         """All feedback, in the order in which it was first given."""
-        with self._told():
+        with self._errors_named():
             rows = self._base.execute(f"SELECT {_ANSWER}, truth, told FROM feedback ORDER BY id")  # noqa: S608
             for *first, votes, truth, time in rows:
                 identity, item, answered, picture, label, confidence = first
@@ -260,22 +264,34 @@ class Store:
 
     def figures(self, since: float) -> Figures:
         """How often votes were right by all feedback, and what was answered since a time."""
-        with self._told():
+        with self._errors_named():
             return read_figures(self._base, since)
 
     def copy(self, path: Path) -> int:
         """Write all feedback, but nothing that has none, into a new store; gives how many.
+
+        That one has no log, so it can be read where nothing may be written.
 
         Raises:
             FeedbackError: if there is such a file already, or it cannot be written.
         """
         if path.exists():
             raise FeedbackError(f"{path}: is there already: give another name")
-        with Store(path) as other, other._told():
+        with Store(path) as other, other._errors_named():
             rows = self._base.execute(f"SELECT {_ANSWER}, told, truth FROM feedback ORDER BY id")  # noqa: S608
             with other._transaction():
                 sql = f"INSERT INTO feedback ({_ANSWER}, told, truth) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
-                return other._base.executemany(sql, rows).rowcount
+                count = other._base.executemany(sql, rows).rowcount
+            other._base.execute("PRAGMA journal_mode = DELETE")
+            return count
+
+    def _empty_log(self) -> None:
+        """Write the log into the file, which waits for whoever reads what was there before, and cut it to nothing."""
+        end = time.monotonic() + _BUSY_SECONDS
+        while self._number("PRAGMA wal_checkpoint(TRUNCATE)"):  # 1: busy
+            if time.monotonic() > end:
+                raise FeedbackError(f"{self.path}: deleted, but another process still reads the log; run it again")
+            time.sleep(_PAUSE_SECONDS)
 
     def _number(self, query: str) -> int:
         return int(self._base.execute(query).fetchone()[0])
@@ -294,7 +310,7 @@ class Store:
             raise
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _errors_named(self) -> Iterator[None]:
         """Say which file it is that SQLite or the system has trouble with."""
         try:
             yield
@@ -305,4 +321,9 @@ class Store:
                 raise StoreFullError("the disk is full") from error
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
                 raise FeedbackError(f"{self.path}: not a store of feedback: {error}") from error
+            if getattr(error, "sqlite_errorcode", None) in _LOGLESS:
+                raise FeedbackError(
+                    f"{self.path}: a service's store is read through files beside it, and its folder is read-only: "
+                    "read a copy that python -m service feedback export made"
+                ) from error
             raise FeedbackError(f"{self.path}: {error}") from error

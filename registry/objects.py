@@ -50,7 +50,7 @@ class Objects:
         Raises:
             StoreError: if the store does not answer, or has no such bucket.
         """
-        with self._told("cannot be listed"):
+        with self._errors_named("cannot be listed"):
             try:
                 found = self._call("find", self.address.path, detail=True, seconds=_LISTING_SECONDS)
             except FileNotFoundError as error:
@@ -68,7 +68,7 @@ class Objects:
             FileNotFoundError: if there is none.
             StoreError: if the store does not answer.
         """
-        with self._told(f"{key} cannot be read"):
+        with self._errors_named(f"{key} cannot be read"):
             content: bytes = self._call("cat_file", f"{self.address.path}/{key}")
             return content
 
@@ -79,7 +79,7 @@ class Objects:
             FileExistsError: if there is one, and `create` was asked for.
             StoreError: if the store does not answer, has no such bucket or allows no writing.
         """
-        with self._told(f"{key} cannot be written"):
+        with self._errors_named(f"{key} cannot be written"):
             try:
                 self._call("pipe_file", f"{self.address.path}/{key}", content, mode="create" if create else "overwrite")
             except FileNotFoundError as error:
@@ -91,7 +91,7 @@ class Objects:
         Raises:
             StoreError: if the store does not answer, or allows no removing.
         """
-        with self._told(f"{key} cannot be removed"):
+        with self._errors_named(f"{key} cannot be removed"):
             try:
                 self._call("rm_file", f"{self.address.path}/{key}")
             except FileNotFoundError:
@@ -104,7 +104,7 @@ class Objects:
         return getattr(self._opened, name)(*arguments, **options, **timeout)
 
     @contextmanager
-    def _told(self, what: str) -> Iterator[None]:
+    def _errors_named(self, what: str) -> Iterator[None]:
         try:
             yield
         except (ArtifactError, FileExistsError, FileNotFoundError):

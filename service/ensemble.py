@@ -22,7 +22,7 @@ from service.engine.backend import infer, score
 from service.engine.batcher import Batcher
 from service.engine.engine import open_engine
 from service.engine.queue import Counted, Queue
-from service.errors import NoQuorum, NotReady
+from service.errors import NoQuorum, NotReady, capital
 from service.models import Model
 from service.numbers import Numbers, read_numbers
 from service.pictures import decode, read, read_page
@@ -101,29 +101,34 @@ class Ensemble:
         return gate.model if gate else None
 
     def health(self) -> tuple[State, str | None]:
-        """The state by name, and why it is not `ready`."""
+        """The state by name, and why it is not `ready` or takes up nothing new: for whoever runs the service."""
+        state, reason = self.state()
+        # An object store's own words name hosts and accounts.
+        trouble = [] if state in ("draining", "starting") else self.rollout.trouble
+        return state, "; ".join([*([reason] if reason else []), *trouble]) or None
+
+    def state(self) -> tuple[State, str | None]:
+        """The state by name, and why it is not `ready`, in words for whoever asks."""
         if self.draining:
             return "draining", "shutting down: requests in flight are being finished"
         if not self.loaded.is_set():
             return "starting", "the models are being loaded"
         missing = self.rollout.served.missing
-        trouble = self.rollout.trouble
         able = len(self.models) - len(missing)
         if able < self.settings.quorum:
-            lack = f"{able} of {len(self.settings.models)} models can vote, {self.settings.quorum} must"
-            return "failed", "; ".join([lack, *trouble])
+            return "failed", f"{able} of {len(self.settings.models)} models can vote, {self.settings.quorum} must"
         if ended := self._trouble():
             return "failed", ended
         lacks = [f"not voting: {', '.join(missing)}"] if missing else []
         gate = self.gate
         if gate and gate.predict is None:
             lacks.append("no gate: answers are accepted by their confidence alone")
-        return "degraded" if lacks else "ready", "; ".join([*lacks, *trouble]) or None
+        return "degraded" if lacks else "ready", "; ".join(lacks) or None
 
     @property
     def able(self) -> bool:
         """Whether requests should be sent here."""
-        return self.health()[0] in ("ready", "degraded")
+        return self.state()[0] in ("ready", "degraded")
 
     @property
     def alive(self) -> bool:
@@ -210,11 +215,11 @@ class Ensemble:
 
     def check(self) -> None:
         """Raise what a request would meet now, before any work is done for it."""
-        state, reason = self.health()
+        state, reason = self.state()
         if state == "starting":
-            raise NotReady(f"{reason}. Try again in a moment.".capitalize())
+            raise NotReady(capital(f"{reason}. Try again in a moment."))
         if state == "failed":
-            raise NoQuorum(f"{reason}. /health says why.".capitalize())
+            raise NoQuorum(capital(f"{reason}. /health says why."))
 
     async def _beside(self, function: Callable[..., T], *arguments: Any) -> T:
         """Run what reads an upload off the event loop."""

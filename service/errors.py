@@ -197,6 +197,11 @@ class FeedbackFull(ServiceError):
     default = "Whoever runs this service makes room. Predictions are answered all the same."
 
 
+def capital(text: str) -> str:
+    """A text with a capital first, and all else as it was: names and addresses stay what they are."""
+    return text[:1].upper() + text[1:]
+
+
 def all_errors() -> list[type[ServiceError]]:
     """Every row of the table, by status."""
     return sorted([ServiceError, *ServiceError.__subclasses__()], key=lambda error: (error.status, error.name))

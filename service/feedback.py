@@ -18,7 +18,7 @@ import structlog
 from registry.feedback import Answer, Bounds, FeedbackError, Store, StoreFullError, UnknownAnswerError, Vote
 from registry.rules import Floats
 from service import metrics
-from service.errors import FeedbackFull, FeedbackUnavailable, ServiceError, UnknownAnswer
+from service.errors import FeedbackFull, FeedbackUnavailable, ServiceError, UnknownAnswer, capital
 from service.settings import Settings, SettingsError
 from service.vote import Outcome
 
@@ -169,7 +169,7 @@ class Feedback:
         except UnknownAnswerError:
             outcome = UnknownAnswer()
         except StoreFullError as error:
-            outcome = FeedbackFull(f"{error}. {FeedbackFull.default}".capitalize())
+            outcome = FeedbackFull(capital(f"{error}. {FeedbackFull.default}"))
         except Exception as error:
             log.error("feedback not kept", reason=str(error), exc_info=not isinstance(error, FeedbackError))
             outcome = FeedbackUnavailable()

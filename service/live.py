@@ -18,7 +18,7 @@ from service.schemas import Live, LiveAccuracy, LiveConfidence
 
 _SECONDS = 15.0  # that figures are told again before the store is read anew
 _NORMAL = NormalDist().inv_cdf(0.975)
-# Pictures of each label in MNIST's training set, by which the shares of answers are measured.
+# Pictures of each label in MNIST's training set, by which the shares of answers are measured: a manifest has no counts.
 TRAINING_LABELS = (5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949)
 
 FEEDBACK_ROWS = ("digitvote_feedback_rows", "answers in the store of feedback", ("state",))

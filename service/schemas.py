@@ -254,7 +254,7 @@ class LiveConfidence(BaseModel):
     version: int = Field(examples=[1])
     answers: int = Field(ge=1, examples=[9120], description="of late")
     confidence: float = Field(ge=0, le=1, examples=[0.981], description="their mean")
-    reference: float = Field(ge=0, le=1, examples=[0.9962], description="its accuracy on the test set")
+    reference: float = Field(ge=0, le=1, examples=[0.9962], description="its accuracy on the test set, by its manifest")
     drift: float = Field(ge=-1, le=1, examples=[-0.0152], description="the one less the other")
 
 
@@ -266,7 +266,9 @@ class Live(BaseModel):
     accuracy: list[LiveAccuracy] = Field(description="of the vote, then by model and version; empty without feedback")
     labels: list[int] = Field(min_length=10, max_length=10, description="answers of late by label")
     label_drift: float | None = Field(
-        examples=[0.03], description="their population stability index against MNIST's training set; none without any"
+        examples=[0.03],
+        description="their population stability index against MNIST's training set, whatever the versions were trained "
+        "on; none without any",
     )
     confidence: list[LiveConfidence] = Field(description="of the versions that are served")
 

@@ -106,7 +106,7 @@ class Settings(BaseSettings):
     feedback_days: float = Field(90, gt=0, le=36_500, description="days that feedback is kept")
     feedback_rows: int = Field(100_000, ge=1, le=10**8, description="answers with feedback at most; beyond: 507")
     feedback_minutes: float = Field(60, gt=0, le=10**6, description="minutes in which an answer can be fed back")
-    feedback_pending: int = Field(10_000, ge=1, le=10**7, description="answers that can be fed back at most")
+    feedback_pending: int = Field(100_000, ge=1, le=10**7, description="answers that can be fed back at most")
     drain_seconds: float = Field(
         1, ge=0, le=3600, description="seconds after SIGTERM in which /health says so while requests are still taken"
     )

@@ -1,6 +1,7 @@
 """Who may import whom: the arrows of docs/architecture.md."""
 
 import ast
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,3 +46,10 @@ def test_torch_jit_is_called_in_one_place(path: Path) -> None:
     attributes = (node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Attribute))
     assert not [node for node in attributes if ast.unparse(node).startswith("torch.jit")]
     assert not [name for name in _imported(path) if name.startswith("torch.jit")]
+
+
+def test_every_package_is_installed() -> None:
+    """pyproject.toml names each package there is, and no other: an image would lack what it does not name."""
+    found = {".".join(path.parent.relative_to(ROOT).parts) for path in MODULES if path.name == "__init__.py"}
+    named = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    assert named == sorted(found)

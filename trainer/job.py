@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -17,8 +18,7 @@ from trainer import data, draft, loop, robustness, sampling, teacher
 from trainer.console import say
 from trainer.data import Examples
 from trainer.errors import DivergedError, RefusedError, TargetMissedError, TrainerError
-from trainer.finetune import admission
-from trainer.finetune.admission import Judged
+from trainer.finetune import admission, served
 from trainer.finetune.start import Start
 from trainer.loop import Trained
 from trainer.measure import Measured, Vote, hold, measure, together
@@ -95,11 +95,15 @@ def run(
         if not measured:
             raise RefusedError(f"{trouble}; nothing was published")
         vote = together(measured, mnist, held.numpy())
+    voted = served.measure(start, measured, artifacts) if start and start.strict else None
+    for line in voted.lines() if voted else ():
+        say(progress.console, line)
     voters = [Voter(one.name, one.model, one.temperature, one.weight) for one in measured]
     robust = robustness.measure(voters, recipe.vote.rule, mnist.test_pictures, mnist.test_labels, device)
     progress.robustness(robust)
     # All is made before the first is published: nothing is left half done by a picture that cannot be drawn.
-    versions = [_version(recipe, one, vote, robust, mnist, judged.get(one.name)) for one in measured]
+    learnt = {name: {**one.report(), **({"served": voted.report()} if voted else {})} for name, one in judged.items()}
+    versions = [_version(recipe, one, vote, robust, mnist, learnt.get(one.name)) for one in measured]
     manifests: list[Manifest] = []
     for manifest, files in versions:
         manifests.append(_publish(artifacts, manifest, files))
@@ -117,13 +121,13 @@ def _trouble(diverged: str, refused: list[str]) -> TrainerError | None:
 
 
 def _version(
-    recipe: Recipe, one: Measured, vote: Vote, robust: Robustness, mnist: Mnist, judged: Judged | None
+    recipe: Recipe, one: Measured, vote: Vote, robust: Robustness, mnist: Mnist, learnt: dict[str, Any] | None
 ) -> tuple[Manifest, dict[str, bytes]]:
-    """A version's manifest and its other files; of one that was judged by feedback the report says how."""
+    """A version's manifest and its other files; of one that learnt from feedback the report says how it was judged."""
     manifest = draft.manifest(
         recipe, one.name, one.trained, one.metrics, mnist, temperature=one.temperature, weight=one.weight
     )
-    more = {"finetune": judged.report()} if judged else None
+    more = {"finetune": learnt} if learnt else None
     return manifest, draft.files(recipe, one, vote, robust, mnist, more)
 
 

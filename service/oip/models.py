@@ -43,7 +43,7 @@ def listed(ensemble: Ensemble) -> list[Listed]:
     for model in ensemble.models:
         version = str(model.manifest.version) if model.manifest else None
         found.append(Listed(model.name, version, model.reason))
-    state, reason = ensemble.health()
+    state, reason = ensemble.state()
     return [*found, Listed(ENSEMBLE, _VERSION, None if ensemble.able else reason or state)]
 
 

@@ -21,6 +21,7 @@ from registry import store
 from tests.feedback import sevens
 from tests.mnist import FOLDER, digits, labels
 from tests.support import ROOT, encoded, serving
+from trainer.finetune.admission import Change
 from trainer.recipe import SHIPPED
 
 MODELS = ("lenet5", "mlp", "cnn")
@@ -42,7 +43,12 @@ def read(client: httpx.Client, pictures: NDArray[np.uint8]) -> list[dict[str, An
 
 def right(answers: list[dict[str, Any]], truth: NDArray[np.uint8] | int) -> int:
     """How many are as they should be."""
-    return int((np.array([answer["label"] for answer in answers]) == truth).sum())
+    return int(hits(answers, truth).sum())
+
+
+def hits(answers: list[dict[str, Any]], truth: NDArray[np.uint8] | int) -> NDArray[np.bool_]:
+    """Which are [N]."""
+    return np.asarray(np.array([answer["label"] for answer in answers]) == truth)
 
 
 @pytest.fixture
@@ -57,10 +63,11 @@ def recipe(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.timeout(900)  # three networks are trained, a second process serves, and both wait for the same cores
 def test_a_writers_sevens_are_learnt_from_feedback(release: Path, recipe: Path, tmp_path: Path) -> None:
     """Sevens that the release misreads are fed back, the versions that learnt them roll out, and others are read.
 
-    Of MNIST's digits no fewer are right than before, and /models tells the old versions' accuracy by feedback.
+    Of MNIST's digits no fewer are right than before, but for chance, and /models tells the old versions' accuracy by feedback.
     """
     artifacts, feedback = tmp_path / "artifacts", tmp_path / "feedback.db"
     shutil.copytree(release, artifacts)
@@ -69,7 +76,7 @@ def test_a_writers_sevens_are_learnt_from_feedback(release: Path, recipe: Path, 
         httpx.Client(base_url=running.url, timeout=120) as client,
     ):
         others, clean = sevens(60, seed=2), digits()
-        before, known = right(read(client, others), 7), right(read(client, clean), labels())
+        before, known = right(read(client, others), 7), read(client, clean)
         assert before < 45
         for index, answer in enumerate(read(client, sevens(80, seed=1))):
             given = {"request_id": answer["receipt"]["request_id"], "index": index, "label": 7}
@@ -97,4 +104,5 @@ def test_a_writers_sevens_are_learnt_from_feedback(release: Path, recipe: Path, 
         answers = read(client, others)
         assert {vote["version"] for vote in answers[0]["votes"]} == {2}
         assert right(answers, 7) >= 57
-        assert right(read(client, clean), labels()) >= known
+        changed = Change.of(hits(known, labels()), hits(read(client, clean), labels()))
+        assert changed.after >= changed.before or changed.p >= 0.05, changed

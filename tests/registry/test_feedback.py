@@ -3,8 +3,10 @@ import os
 import signal
 import sqlite3
 import stat
+import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -129,6 +131,55 @@ def test_a_copy_holds_the_feedback_alone(store: Store, tmp_path: Path) -> None:
         assert copy.counts() == (1, 0)
     with pytest.raises(FeedbackError, match=r"copy\.db: is there already"):
         store.copy(tmp_path / "copy.db")
+
+
+@contextmanager
+def locked_up(path: Path) -> Iterator[Path]:
+    """A file in a folder in which nobody may write, for a user that is not root."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, user = Path(name), os.geteuid()
+        copy = folder / path.name
+        copy.write_bytes(path.read_bytes())
+        folder.chmod(0o555)
+        copy.chmod(0o444)
+        if user == 0:
+            os.seteuid(65534)
+        try:
+            yield copy
+        finally:
+            os.seteuid(user)
+            folder.chmod(0o755)
+
+
+def test_a_copy_can_be_read_where_nothing_may_be_written(store: Store, tmp_path: Path) -> None:
+    """A copy has no log and needs none; of a service's own store it is told what to do instead."""
+    store.remember([answer("a")])
+    store.tell("a", 0, 7, NOW)
+    store.copy(tmp_path / "copy.db")
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("copy")] == ["copy.db"]
+    expected = list(store.told())
+    store.close()
+    with locked_up(tmp_path / "copy.db") as path, Store(path, read_only=True) as copy:
+        assert list(copy.told()) == expected
+    with locked_up(store.path) as path, pytest.raises(FeedbackError, match="python -m service feedback export"):
+        Store(path, read_only=True)
+
+
+def test_what_another_process_reads_on_is_not_said_to_be_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a reader holds what was there before, forgetting ends with an error; run again afterwards it is gone."""
+    monkeypatch.setattr("registry.feedback._BUSY_SECONDS", 0.2)
+    with Store(tmp_path / "feedback.db") as store:
+        store.remember([answer("secret-request", shade=171)])
+        reader = sqlite3.connect(store.path, isolation_level=None)
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM pending").fetchone()
+        with pytest.raises(FeedbackError, match="deleted, but another process still reads the log; run it again"):
+            store.forget(["secret-request"])
+        assert store.counts() == (0, 0)
+        reader.close()
+        assert store.forget(["secret-request"]) == 0
+        left = b"".join(path.read_bytes() for path in tmp_path.iterdir() if not path.name.endswith("-shm"))
+        assert bytes([171]) * 20 not in left
 
 
 def test_only_its_owner_can_read_it(store: Store) -> None:

@@ -111,4 +111,4 @@ def test_the_openapi_document_names_every_error_of_read(client: httpx.Client) ->
         if status != "200"
         for name in entry["content"][MEDIA_TYPE]["examples"]
     }
-    assert shown == {row.name for row in all_errors()} - NOT_OF_READ - OF_FEEDBACK - {row.name for row in REFUSALS}
+    assert shown == {row.name for row in all_errors()} - NOT_OF_READ - {row.name for row in REFUSALS}

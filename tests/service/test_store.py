@@ -17,6 +17,7 @@ from registry.manifest import GATE
 from registry.versions import at
 from service.app import create_app
 from service.ensemble import Ensemble
+from service.errors import NoQuorum
 from service.settings import Settings, SettingsError, read_settings
 from tests import objectstore
 from tests.objectstore import S3
@@ -171,6 +172,9 @@ async def test_a_start_without_the_store(s3: S3, address: Address, release: Path
             assert state == "failed"
             assert "0 of 3 models can vote, 2 must; object store not reached: s3://" in str(reason)
             assert "no copy of a version of it" in str(ensemble.rollout.places["cnn"].voter.model.reason)
+            with pytest.raises(NoQuorum) as raised:  # whoever sends a picture is not told where the store is
+                ensemble.check()
+            assert str(raised.value) == "0 of 3 models can vote, 2 must. /health says why."
             s3.start()
             await ensemble.rollout.look()
             assert ensemble.health() == ("ready", None)

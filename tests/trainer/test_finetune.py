@@ -222,6 +222,23 @@ def test_worse_models_are_refused_with_by_how_much() -> None:
     )
 
 
+def test_small_steps_do_not_add_up() -> None:
+    """What is within chance of the version before, but beyond it of the last that no fine-tuning made, is refused."""
+    right = np.ones(1000, bool)
+    before, after = right.copy(), right.copy()
+    before[:5], after[:8] = False, False
+    same, step, all_steps = Change.of(right[:50], right[:50]), Change.of(before, after), Change.of(right, after)
+    assert Judged("cnn", 3, step, same).refused is None
+    assert Judged("cnn", 3, step, same, (2, Change.of(before, after))).refused is None
+    judged = Judged("cnn", 3, step, same, (1, all_steps))
+    assert judged.refused == (
+        "cnn: is worse on MNIST's test set than version 1, which no fine-tuning made, beyond chance: 100.00% before, "
+        "99.20% after (of 1,000: 8 lost, 0 gained, p = 0.00781)"
+    )
+    assert "from version 1: 100.00% before, 99.20% after" in judged.lines()[1]
+    assert judged.report()["origin"] == {"version": 1, "test": judged.report()["origin"]["test"]}
+
+
 def test_sevens_are_learnt_published_and_learnt_again_to_the_bit(artifacts: Path, short: Path, path: Path) -> None:
     """The command publishes a next version that says what it came from; `reproduce` comes to the same answers."""
     places = ("--artifacts", artifacts, "--runs", short.parent / "runs")
@@ -238,6 +255,10 @@ def test_sevens_are_learnt_published_and_learnt_again_to_the_bit(artifacts: Path
     assert {file.name: file.sha256 for file in second.data}["feedback"] == feedback.clean(path).sha256
     report = json.loads((artifacts / "mlp" / "2" / "report" / "metrics.json").read_text())
     assert report["finetune"]["feedback"]["after"] >= report["finetune"]["feedback"]["before"]
+    served = report["finetune"]["served"]
+    assert served["models"] == ["mlp (new)", "cnn 1", "lenet5 1"]
+    assert served["feedback"]["examples"] == report["finetune"]["feedback"]["examples"]
+    assert "the weighted vote that will be served, of mlp (new), cnn 1, lenet5 1: vote MNIST's test set: " in told
     again = run("reproduce", artifacts / "mlp" / "2", *given, "--runs", short.parent / "again")
     assert again.exit_code == 0, again.stderr
     assert "the same answers, bit for bit" in re.sub(r"\s+", " ", again.stdout)
@@ -269,6 +290,33 @@ def test_versions_on_an_object_store_are_started_from_and_found_again(
     assert gone.stderr.startswith(f"error: {address}: holds no version with a model.pt of sha256 {base.sha256}")
 
 
+def test_each_round_is_held_against_what_no_fine_tuning_made(
+    artifacts: Path, short: Path, path: Path, digits: Mnist
+) -> None:
+    """A third version is judged by the second and the first; where that is gone a note says by which instead."""
+    for rate in ("0.0001", "0.0000001"):  # the second changes next to nothing: no round adds up beyond chance here
+        short.write_text(SHORT.replace("0.0001", rate))
+        done = run(
+            "train", "--recipe", short, *OTHER, "--data", f"feedback:{path}",
+            "--artifacts", artifacts, "--runs", short.parent / "runs",
+        )  # fmt: skip
+        assert done.exit_code == 0, done.stderr
+    told = re.sub(r"\s+", " ", done.stdout)
+    for version in (2, 1):
+        assert f"mlp MNIST's test set, from version {version}: " in told
+    report = json.loads((artifacts / "mlp" / "3" / "report" / "metrics.json").read_text())["finetune"]
+    assert (report["base"], report["origin"]["version"]) == (2, 1)
+    sha256 = store.manifest(artifacts, "mlp", 1).sha256
+    shutil.rmtree(artifacts / "mlp" / "1")
+    start = begin(checked(), ["mlp"], artifacts, path, digits)
+    assert start is not None
+    assert start.origins["mlp"].manifest.version == 2
+    assert start.notes[1] == (
+        f"mlp    version 3 comes from one of sha256 {sha256[:12]}…, which is not there any more: held against version "
+        "2, the oldest"
+    )
+
+
 def test_only_what_is_no_worse_is_published(artifacts: Path, short: Path, path: Path) -> None:
     """Of two models one of which forgets what it knew the other is published; by how much is told, with status 1."""
     ruined = SHORT.partition("[models.mlp]")[2].replace("learning_rate = 0.0001", "learning_rate = 0.5")
@@ -279,6 +327,8 @@ def test_only_what_is_no_worse_is_published(artifacts: Path, short: Path, path: 
     assert done.stderr.startswith("error: lenet5: is worse on MNIST's test set")
     assert store.versions(artifacts, "mlp") == [1, 2]
     assert store.versions(artifacts, "lenet5") == [1]
+    told = re.sub(r"\s+", " ", done.stdout)
+    assert "the weighted vote that will be served, of mlp (new), lenet5 1, cnn 1:" in told
 
 
 def test_a_version_that_saw_the_validation_pictures_is_told(tiny_run: TinyRun, digits: Mnist, path: Path) -> None:

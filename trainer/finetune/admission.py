@@ -1,4 +1,7 @@
-"""Whether what came out of a fine-tuning may be published: it must be no worse than what it started from."""
+"""Whether what came out of a fine-tuning may be published: it must be no worse than what it started from.
+
+Nor worse than that was before all fine-tuning: many small steps, each within chance, would add up.
+"""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -7,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from registry.open import Artifact
 from registry.rules import Floats
 from trainer import evaluate
 from trainer.compare import mcnemar
@@ -50,27 +54,35 @@ class Judged:
     base: int
     test: Change  # on MNIST's test set
     feedback: Change  # on the feedback that is held out
+    origin: tuple[int, Change] | None = None  # version before all fine-tuning, where that is another, and on MNIST
 
     @property
     def refused(self) -> str | None:
         """Why it must not be published, with by how much, if it must not."""
         reasons = []
-        if self.test.after < self.test.before and self.test.p < _CHANCE:
+        if _worse(self.test):
             reasons.append(f"is worse on MNIST's test set, beyond chance: {self.test}")
+        if self.origin and _worse(self.origin[1]):
+            version, change = self.origin
+            than = f"than version {version}, which no fine-tuning made, beyond chance"
+            reasons.append(f"is worse on MNIST's test set {than}: {change}")
         if self.feedback.after < self.feedback.before:
             reasons.append(f"is worse on the feedback held out: {self.feedback}")
         return f"{self.name}: {'; '.join(reasons)}" if reasons else None
 
     def lines(self) -> list[str]:
-        """Both changes in words."""
+        """Each change in words."""
         return [
-            f"{self.name:6} MNIST's test set, from version {self.base}: {self.test}",
-            f"{self.name:6} feedback held out: {self.feedback}",
-        ]
+            f"{self.name:6} MNIST's test set, from version {version}: {change}"
+            for version, change in [(self.base, self.test), *([self.origin] if self.origin else [])]
+        ] + [f"{self.name:6} feedback held out: {self.feedback}"]
 
     def report(self) -> dict[str, Any]:
         """What `report/metrics.json` says of it."""
-        return {"base": self.base, "test": asdict(self.test), "feedback": asdict(self.feedback)}
+        found = {"base": self.base, "test": asdict(self.test), "feedback": asdict(self.feedback)}
+        if self.origin:
+            found["origin"] = {"version": self.origin[0], "test": asdict(self.origin[1])}
+        return found
 
 
 def judge(start: Start, measured: Sequence[Measured]) -> list[Judged]:
@@ -79,19 +91,27 @@ def judge(start: Start, measured: Sequence[Measured]) -> list[Judged]:
 
 
 def _judge(start: Start, one: Measured) -> Judged:
-    base, mnist, held = start.bases[one.name], start.mnist, start.held
+    base, origin = start.bases[one.name], start.origins[one.name]
+    mnist, held = start.mnist, start.held
+    after = _right(one.chances["test"], mnist.test_labels)
+
+    def change(artifact: Artifact) -> Change:
+        return Change.of(_right(evaluate.logits(artifact.model, mnist.test_pictures), mnist.test_labels), after)
+
     return Judged(
         one.name,
         base.manifest.version,
-        Change.of(
-            _right(evaluate.logits(base.model, mnist.test_pictures), mnist.test_labels),
-            _right(one.chances["test"], mnist.test_labels),
-        ),
+        change(base),
         Change.of(
             _right(evaluate.logits(base.model, held.pictures), held.labels),
             _right(evaluate.logits(one.model, held.pictures), held.labels),
         ),
+        None if origin.manifest.version == base.manifest.version else (origin.manifest.version, change(origin)),
     )
+
+
+def _worse(change: Change) -> bool:
+    return change.after < change.before and change.p < _CHANCE
 
 
 def _right(answers: Floats, truth: Labels) -> NDArray[np.bool_]:

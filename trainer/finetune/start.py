@@ -16,6 +16,7 @@ from trainer import recipe as recipes
 from trainer.architecture import Architecture
 from trainer.data import Examples
 from trainer.errors import TrainerError
+from trainer.finetune import ancestry
 from trainer.mnist import Further, Mnist
 from trainer.recipe import Name, Recipe
 from trainer.sources import feedback as source
@@ -31,6 +32,7 @@ class Start:
     Attributes:
         recipe: of the run, with what it starts from: whose manifest has it can be reproduced.
         bases: the version of each model that it starts from.
+        origins: what each of these was before all fine-tuning, and is held against too.
         training: digits that are learnt, beside MNIST's.
         held: digits by which it is judged, and which are never learnt.
         mnist: with the feedback's digest among its files, and what is held out to be measured on.
@@ -41,6 +43,7 @@ class Start:
 
     recipe: Recipe
     bases: dict[Name, Artifact]
+    origins: dict[Name, Artifact]
     training: Labelled
     held: Labelled
     mnist: Mnist
@@ -101,6 +104,7 @@ def begin(
             f"finetune.least is {settings.least} of each ({cleaned})"
         )
     bases = {name: _base(artifacts, name, settings.base.get(name)) for name in names}
+    origins = {name: ancestry.origin(artifacts, name, base) for name, base in bases.items()}
     models = dict(recipe.models)
     for name, base in bases.items():
         models[name] = models[name].model_copy(update={"architecture": _architecture(recipe, name, base)})
@@ -114,6 +118,7 @@ def begin(
     return Start(
         recipe.model_copy(update={"models": models, "finetune": resolved}),
         bases,
+        {name: found for name, (found, _) in origins.items()},
         training,
         held,
         replace(
@@ -124,6 +129,7 @@ def begin(
         settings.repeat,
         (
             f"{cleaned}{known}: {len(training)} to learn, {len(held)} to judge by",
+            *(note for _, note in origins.values() if note),
             *_leaks(recipe, bases, mnist),
         ),
     )
