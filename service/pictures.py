@@ -34,6 +34,7 @@ def _by_the_table(reader: Callable[P, R]) -> Callable[P, R]:
         except PictureError as error:
             raise ROWS[type(error)](str(error)) from error
 
+    asked.__module__ = __name__  # where pickle finds it: by name it goes to other processes, and not as its code
     return asked
 
 

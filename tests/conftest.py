@@ -1,6 +1,10 @@
+import fcntl
 import os
 import signal
+import tempfile
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -35,6 +39,23 @@ def _interruptible() -> None:
 def _quiet() -> None:
     """Services hosted in this process log errors alone, which pytest shows of a test that fails."""
     logs.configure("json", "error")
+
+
+@pytest.fixture(scope="module")
+def ray_folder() -> Iterator[Path]:
+    """A folder for a Ray cluster, for one file's tests at a time of all processes: two would starve on two cores."""
+    end = time.monotonic() + 1800
+    with (Path(tempfile.gettempdir()) / "digitvote-tests-cluster.lock").open("a") as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                assert time.monotonic() < end, f"the tests of another process have held {lock.name} for half an hour"
+                time.sleep(0.5)
+        # Names of Ray's sockets may have no more than a hundred letters: pytest's own folders are too long.
+        with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
+            yield Path(folder)
 
 
 @pytest.fixture(scope="session")

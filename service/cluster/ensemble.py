@@ -51,22 +51,22 @@ class RemoteEnsemble(Ensemble):
     async def _load(self) -> None:
         await asyncio.to_thread(warm_up)
         while True:
-            report = await self._asked()
-            if report is not None:
-                self._take(report)
+            try:
+                self._take(await self._asked())
+            except Exception as error:  # whatever it is, the next may tell
+                log.warning("no replica of the models has told what it serves", reason=repr(error))
             await asyncio.sleep(_PERIOD)
 
-    async def _asked(self) -> Report | None:
-        """What a replica tells, whichever Ray takes; None if there is none that does."""
+    async def _asked(self) -> Report:
+        """What a replica tells, whichever Ray takes."""
         response = self._vote_replicas.report.remote()
         try:
             async with asyncio.timeout(_PATIENCE):
                 report: Report = await response
                 return report
-        except Exception as error:  # whatever it is, the next may tell
+        except Exception:
             response.cancel()  # type: ignore[no-untyped-call]
-            log.warning("no replica of the models has told what it serves", reason=type(error).__name__)
-            return None
+            raise
 
     def _take(self, report: Report) -> None:
         self._heard = time.monotonic()

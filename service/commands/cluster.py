@@ -1,6 +1,8 @@
 """`python -m service cluster`: the service over several machines, by Ray Serve."""
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -16,7 +18,7 @@ Address = Annotated[
     str | None,
     typer.Option(
         metavar="HOST:PORT",
-        help="A cluster's head; auto: this machine's.",
+        help="A cluster's head; auto: this machine's, if it has one.",
         envvar="RAY_ADDRESS",
         show_default=False,
     ),
@@ -49,29 +51,41 @@ def up(
         options, application = http_options(read_settings()), build(scale)
     except SettingsError as error:
         _refuse(str(error))
-    try:
+    with _told():
         deployed.join(address or "local")
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # in place of Ray's: either ends it in good order
-        serve.start(proxy_location="EveryNode", http_options=options)
-        serve.run_many([serve.RunTarget(application, name=NAME)], wait_for_applications_running=False)
-        deployed.await_ready(wait)
-        typer.echo(f"\ndigitvote is ready at {deployed.url()}")
-        for report in deployed.reports()[:1]:
-            typer.echo(f"  votes  {_versions(report)}")
-        typer.echo(f"  try    curl -F file=@docs/examples/seven.png {deployed.url()}/predict\n")
-        if address is None:
-            deployed.await_end()
-    except deployed.ClusterError as error:
-        _refuse(str(error))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # in place of Ray's: either ends it in good order
+    new = False
+    try:
+        with _told():
+            deployed.start(options)
+            new = deployed.overview() is None
+            serve.run_many([serve.RunTarget(application, name=NAME)], wait_for_applications_running=False)
+            deployed.await_ready(wait)
+            _welcome(deployed)
+            if address is None:
+                deployed.await_end()
     except KeyboardInterrupt:
-        typer.echo("shutting down")
-        deployed.down()
+        if address is None:  # the cluster is ours, and ends with this process
+            typer.echo("shutting down")
+            with _told():
+                deployed.down()
+        elif new:
+            typer.echo("taking digitvote away again")
+            with _told():
+                serve.delete(NAME)
+        else:
+            typer.echo("no longer waiting; digitvote was there before, and Ray goes on changing it")
 
 
 @cli.command()
 def status(address: Address = None) -> None:
     """Print the deployments, their replicas and the versions that these serve; the status is 1 unless all is well."""
     deployed = _joined(address)
+    with _told():
+        _tell_status(deployed)
+
+
+def _tell_status(deployed: ModuleType) -> None:
     found = deployed.overview()
     if found is None:
         _refuse("digitvote is not deployed on this cluster: python -m service cluster up --address HOST:PORT", 1)
@@ -96,12 +110,13 @@ def down(address: Address = None) -> None:
 
     from service.cluster.application import NAME
 
-    if deployed.overview() is None:
-        _refuse("digitvote is not deployed on this cluster.", 1)
-    if deployed.others():
-        serve.delete(NAME)
-    else:
-        deployed.down()
+    with _told():
+        if deployed.overview() is None:
+            _refuse("digitvote is not deployed on this cluster.", 1)
+        if deployed.others():
+            serve.delete(NAME)
+        else:
+            deployed.down()
     typer.echo("digitvote is down")
 
 
@@ -120,11 +135,30 @@ def _joined(address: str | None) -> ModuleType:
     _need_ray()
     from service.cluster import deployed
 
-    try:
+    with _told():
         deployed.join(address or "auto")
+    return deployed
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What is wrong with a cluster is a message, and status 2."""
+    from service.cluster import deployed
+
+    try:
+        yield
     except deployed.ClusterError as error:
         _refuse(str(error))
-    return deployed
+    except deployed.FAILURES as error:
+        _refuse(f"Ray failed: {type(error).__name__}: {(str(error).strip().splitlines() or [''])[-1]}")
+
+
+def _welcome(deployed: ModuleType) -> None:
+    typer.echo(f"\ndigitvote is ready at {deployed.url()}")
+    for report in deployed.reports()[:1]:
+        typer.echo(f"  votes  {_versions(report)}")
+    typer.echo(f"  try    curl -F file=@docs/examples/seven.png {deployed.url()}/predict")
+    typer.echo(f"  see    python -m service cluster status --address {deployed.address()}\n")
 
 
 def _scale(**options: str | float) -> "Scale":

@@ -1,3 +1,5 @@
+import pickle
+
 import pytest
 
 from imaging.errors import BrokenPicture, PictureError
@@ -19,3 +21,11 @@ def test_an_error_keeps_its_words() -> None:
     with pytest.raises(errors.BrokenPicture, match="ends early") as raised:
         pictures.read_page(content[:300], 10**6)
     assert isinstance(raised.value.__cause__, BrokenPicture)
+
+
+def test_readers_are_sent_by_name() -> None:
+    """Another process is told which function to call, and finds this one."""
+    for reader in (pictures.read, pictures.read_page, pictures.decode):
+        sent = pickle.dumps(reader)
+        assert pickle.loads(sent) is reader
+        assert len(sent) < 100

@@ -1,9 +1,7 @@
 """A search on a Ray cluster."""
 
 import os
-import shutil
 import signal
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from tests import postgres
 from tests.trainer.conftest import OTHER
-from tests.trainer.test_storage import database, recipe_of, seen
+from tests.trainer.test_storage import begun, database, recipe_of, seen
 from trainer import mnist, recipe, sampling, tune
 from trainer.errors import TrainerError
 
@@ -28,13 +26,11 @@ TRIALS = 4
 
 
 @pytest.fixture
-def nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Any, list[Any]]]:
+def nodes(ray_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Any, list[Any]]]:
     """A cluster of a head without room for trials, and two nodes with room for one each."""
     from ray.cluster_utils import Cluster
 
-    # For Ray's sockets, whose names may have no more than a hundred letters: pytest's own folders are too long.
-    folder = tempfile.mkdtemp(prefix="ray-")
-    monkeypatch.setenv("RAY_TMPDIR", folder)
+    monkeypatch.setenv("RAY_TMPDIR", str(ray_folder))
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     monkeypatch.setenv("RAY_worker_niceness", "0")  # by its own, workers would wait for all else on a busy machine
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
@@ -44,31 +40,30 @@ def nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Any, list[Any]]]:
         yield cluster, [cluster.add_node(num_cpus=1, **small) for _ in range(2)]
     finally:
         cluster.shutdown()  # type: ignore[no-untyped-call]
-        shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.cluster
+@pytest.mark.timeout(900, func_only=True)
 def test_a_lost_node_loses_no_trial(nodes: tuple[Any, list[Any]], database: str, tmp_path: Path) -> None:
     """A node is lost in mid-search: what it tried is tried again on the other, and as many end as were asked."""
     from trainer import cluster
 
-    running, (lost, _) = nodes
+    running, both = nodes
     base = recipe.read(str(recipe_of(tmp_path, 20)))
     small = mnist.load(Path(OTHER[1]), other=True)
     training, validation, _ = sampling.split(small, base, torch.device("cpu"))
-    wanted = tune.Search(base, "mlp", training, validation, TRIALS, patience=10)
+    wanted = tune.Search(base, "mlp", training, validation, TRIALS, patience=30)
     study = tune.study(wanted, "on-ray", database)
     told: list[str] = []
-
-    def both(trials: list[FrozenTrial]) -> bool:
-        return len([trial for trial in trials if trial.state == TrialState.RUNNING and trial.params]) == 2
+    lost: list[FrozenTrial] = []
 
     def lose() -> None:
-        (raylet,) = lost.all_processes["raylet"]
-        workers = {int(trial.user_attrs["worker"].rpartition(":")[2]) for trial in seen(database, "on-ray", both)}
-        for pid in workers & set(_children(raylet.process.pid)):  # a lost machine takes all along
-            os.kill(pid, signal.SIGKILL)
-        running.remove_node(lost, allow_graceful=False)
+        """Whichever node begins a trial first is lost at once, in that trial."""
+        lost.append(begun(seen(database, "on-ray", lambda trials: bool(begun(trials))))[0])
+        worker = int(lost[0].user_attrs["worker"].rpartition(":")[2])
+        (node,) = [each for each in both if worker in _children(each.all_processes["raylet"][0].process.pid)]
+        os.kill(worker, signal.SIGKILL)  # a lost machine takes all along
+        running.remove_node(node, allow_graceful=False)
 
     losing = threading.Thread(target=lose)
     losing.start()
@@ -76,10 +71,12 @@ def test_a_lost_node_loses_no_trial(nodes: tuple[Any, list[Any]], database: str,
     losing.join()
     trials = seen(database, "on-ray", bool)
     ended = [trial for trial in trials if trial.state in tune.ENDED]
-    again = [trial for trial in ended if "failed_trial" in trial.system_attrs]
+    # More often than once, where a busy machine kept a worker from being heard of.
+    again = [trial for trial in ended if trial.system_attrs.get("failed_trial") == lost[0].number]
     assert len(ended) == TRIALS == len(told)
-    assert len(again) == 1
-    assert trials[again[0].system_attrs["failed_trial"]].state == TrialState.FAIL
+    assert trials[lost[0].number].state == TrialState.FAIL
+    assert len(again) >= 1
+    assert all(trial.params.items() >= lost[0].params.items() for trial in again)
     assert len({trial.user_attrs["worker"] for trial in trials if "worker" in trial.user_attrs}) > 1
     assert all(postgres.PASSWORD not in line for line in told)
 

@@ -51,6 +51,12 @@ def seen(url: str, name: str, wanted: Callable[[list[FrozenTrial]], bool], secon
     return trials
 
 
+def begun(trials: list[FrozenTrial]) -> list[FrozenTrial]:
+    """Those that run, with settings, by a worker that is known."""
+    running = (trial for trial in trials if trial.state == TrialState.RUNNING and trial.params)
+    return [trial for trial in running if "worker" in trial.user_attrs]
+
+
 @pytest.mark.timeout(600)
 def test_a_killed_worker_loses_no_trial(database: str, tmp_path: Path) -> None:
     """Four workers on one study, one killed in a trial: its settings are tried again, and as many end as were asked."""
@@ -64,10 +70,6 @@ def test_a_killed_worker_loses_no_trial(database: str, tmp_path: Path) -> None:
         for _ in range(4)
     ]
     victims = {str(worker.pid): worker for worker in workers}
-
-    def begun(trials: list[FrozenTrial]) -> list[FrozenTrial]:
-        running = (trial for trial in trials if trial.state == TrialState.RUNNING and trial.params)
-        return [trial for trial in running if "worker" in trial.user_attrs]
 
     lost = begun(seen(database, "short-mlp", lambda trials: bool(begun(trials))))[0]
     victim = victims[lost.user_attrs["worker"].rpartition(":")[2]]

@@ -5,7 +5,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +46,7 @@ class Deployed:
     node: Any
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The release's models, which a test may add to."""
     return Path(shutil.copytree(ROOT / "artifacts", tmp_path_factory.mktemp("cluster") / "artifacts"))
@@ -61,16 +60,14 @@ def alone() -> Iterator[httpx.Client]:
         yield client
 
 
-@pytest.fixture(scope="package")
-def deployed(artifacts: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+@pytest.fixture(scope="module")
+def deployed(ray_folder: Path, artifacts: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     """The application, deployed by `serve deploy` from the configuration that is shipped, on two nodes."""
     ray = pytest.importorskip("ray", reason="ray is not installed: pip install 'digitvote[ray]'")
     from ray import serve
     from ray.cluster_utils import Cluster
 
-    # For Ray's sockets, whose names may have no more than a hundred letters: pytest's own folders are too long.
-    folder = tempfile.mkdtemp(prefix="ray-")
-    os.environ["RAY_TMPDIR"] = folder
+    os.environ["RAY_TMPDIR"] = str(ray_folder)
     dashboard, port = free_port(), free_port()
     head = {"num_cpus": 3, "object_store_memory": MEMORY, "include_dashboard": True, "dashboard_port": dashboard}
     cluster = Cluster(initialize_head=True, head_node_args=head)
@@ -82,14 +79,30 @@ def deployed(artifacts: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         command = [sys.executable, "-m", "ray.serve.scripts", "deploy", str(config)]
         subprocess.run([*command, "--address", f"http://127.0.0.1:{dashboard}"], cwd=ROOT, check=True, timeout=120)
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-            until(lambda: _is_ready(client), "the application is not ready")
+            until(lambda: _is_ready(client), "the application is not ready", 180)
             yield Deployed(client, artifacts, cluster, node)
         serve.shutdown()  # type: ignore[no-untyped-call]
     finally:
         ray.shutdown()
         cluster.shutdown()  # type: ignore[no-untyped-call]
         del os.environ["RAY_TMPDIR"]
-        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def head(ray_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a cluster that has no CPU for any replica, and which this process has joined."""
+    ray = pytest.importorskip("ray", reason="ray is not installed: pip install 'digitvote[ray]'")
+    from ray.cluster_utils import Cluster
+
+    monkeypatch.setenv("RAY_TMPDIR", str(ray_folder))
+    node = {"num_cpus": 0, "object_store_memory": MEMORY, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args=node)
+    try:
+        ray.init(address=cluster.address, log_to_driver=False, logging_level="error")
+        yield cluster.address
+    finally:
+        ray.shutdown()
+        cluster.shutdown()  # type: ignore[no-untyped-call]
 
 
 def configuration(port: int, artifacts: Path) -> dict[str, Any]:

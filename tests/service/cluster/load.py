@@ -31,7 +31,7 @@ def thousand() -> tuple[bytes, ...]:
     )
 
 
-def until(holds: Callable[[], object], otherwise: str, seconds: float = 120) -> None:
+def until(holds: Callable[[], object], otherwise: str, seconds: float = 90) -> None:
     """Wait until something holds, which a busy machine may take its time for."""
     end = time.monotonic() + seconds
     while not holds():
@@ -113,6 +113,6 @@ def _form(response: httpx.Response) -> str:
     return f"{response.status_code} of the proxy: {response.text[:60]}"
 
 
-def labels(answer: Answer) -> tuple[int, list[tuple[str, int, int]]]:
+def labels(answer: Answer) -> tuple[int, list[tuple[str, int]]]:
     """The winning label, and each model's with its version left out."""
-    return answer["label"], [(vote["model"], vote["label"], 0) for vote in answer["votes"]]
+    return answer["label"], [(vote["model"], vote["label"]) for vote in answer["votes"]]

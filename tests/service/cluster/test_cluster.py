@@ -19,7 +19,7 @@ from tests.service.cluster.conftest import Deployed
 from tests.service.cluster.load import Answer, Load, ask_all, labels, loaded, thousand, until
 from tests.support import ROOT
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900, func_only=True)]  # others may have a cluster first
 EXAMPLES = ROOT / "docs" / "examples"
 
 

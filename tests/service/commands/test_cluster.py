@@ -3,8 +3,6 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -80,13 +78,6 @@ def test_the_shipped_configuration_fits_rays_schema() -> None:
     assert Scale.model_validate({name: defaults[name] for name in Scale.model_fields}) == Scale()
 
 
-@pytest.fixture
-def ray_folder() -> Iterator[Path]:
-    """A folder for Ray's sockets, whose names may have no more than a hundred letters: pytest's own are too long."""
-    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
-        yield Path(folder)
-
-
 def check_what_it_tells_of_the_store(client: httpx.Client, s3: S3, address: str) -> None:
     """Copies vote, /health, /models and /report tell of them as one process does, and nothing asks for feedback."""
 
@@ -114,8 +105,9 @@ def check_what_it_tells_of_the_store(client: httpx.Client, s3: S3, address: str)
 
 
 @pytest.mark.cluster
+@pytest.mark.timeout(900, func_only=True)
 def test_up_status_and_down_on_this_machine(ray_folder: Path, s3: S3, tmp_path: Path) -> None:
-    """`up` serves from an object store, `status` says what is served, `down` ends it, and then there is no cluster."""
+    """`up` serves from an object store on a cluster of its own, `status` says what is served, `down` ends it."""
     pytest.importorskip("ray", reason="ray is not installed: pip install 'digitvote[ray]'")
     from tests.service.cluster.conftest import free_port
 
@@ -139,12 +131,19 @@ def test_up_status_and_down_on_this_machine(ray_folder: Path, s3: S3, tmp_path: 
                 break
         else:
             pytest.fail("".join(lines))
+        hint = next(line for line in up.stdout if "cluster status --address" in line)
+        head = hint.split()[-1]
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
             check_what_it_tells_of_the_store(client, s3, str(address))
 
         def run(name: str) -> subprocess.CompletedProcess[str]:
             return subprocess.run(
-                [*command, name], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120
+                [*command, name, "--address", head],
+                cwd=ROOT,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=120,
             )
 
         told = run("status")
@@ -156,7 +155,7 @@ def test_up_status_and_down_on_this_machine(ray_folder: Path, s3: S3, tmp_path: 
         up.stdout.read()
         assert up.wait(60) == 0
         gone = run("status")
-        assert (gone.returncode, "--address auto" in gone.stderr) == (2, True), gone.stderr
+        assert (gone.returncode, f"--address {head}: no cluster's head" in gone.stderr) == (2, True), gone.stderr
     finally:
         if up.poll() is None:
             up.send_signal(signal.SIGTERM)
