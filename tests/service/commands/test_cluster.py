@@ -93,6 +93,7 @@ def test_up_status_and_down_on_this_machine(ray_folder: Path) -> None:
             pytest.fail("".join(lines))
         hint = next(line for line in up.stdout if "cluster status --address" in line)
         address = hint.split()[-1]
+        environment |= dict(word.split("=") for word in hint.split() if word.startswith("RAY_AUTH_MODE="))
         answer = httpx.post(
             f"http://127.0.0.1:{port}/predict",
             files={"file": (ROOT / "docs" / "examples" / "seven.png").read_bytes()},
