@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import ray
 from ray import serve
+from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
 from ray._private.services import find_gcs_addresses
 from ray.exceptions import RayError
 from ray.serve.context import _get_global_client
@@ -56,12 +57,15 @@ def join(address: str) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anyone that nobody asked for
     if address == "auto":
         address = _only()
+        logging.getLogger("ray").setLevel(logging.ERROR)
+        maybe_enable_token_auth_if_token_available(warn_if_disabled=False)  # as Ray does for one that it finds itself
     if address != "local":
         _reach(address)
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise ClusterError(f"--address {address}: {str(error).strip().splitlines()[0]}") from error
+        hint = "" if token() else " Does it take a token? Then set RAY_AUTH_MODE=token."
+        raise ClusterError(f"--address {address}: {str(error).strip().splitlines()[0]}.{hint}") from error
     logging.getLogger("ray.serve").setLevel(logging.ERROR)
 
 
@@ -73,6 +77,11 @@ def _only() -> str:
     if len(found) > 1:
         raise ClusterError(f"--address auto: several clusters run on this machine. Give one of {', '.join(found)}.")
     return found[0]
+
+
+def token() -> bool:
+    """Whether this process shows Ray's token, which a cluster that `up` starts asks for."""
+    return os.environ.get("RAY_AUTH_MODE", "").lower() == "token"
 
 
 def address() -> str:

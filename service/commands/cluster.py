@@ -158,7 +158,8 @@ def _welcome(deployed: ModuleType) -> None:
     for report in deployed.reports()[:1]:
         typer.echo(f"  votes  {_versions(report)}")
     typer.echo(f"  try    curl -F file=@docs/examples/seven.png {deployed.url()}/predict")
-    typer.echo(f"  see    python -m service cluster status --address {deployed.address()}\n")
+    token = "RAY_AUTH_MODE=token " if deployed.token() else ""
+    typer.echo(f"  see    {token}python -m service cluster status --address {deployed.address()}\n")
 
 
 def _scale(**options: str | float) -> "Scale":

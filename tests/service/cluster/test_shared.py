@@ -44,6 +44,8 @@ def test_up_leaves_alone_what_others_have(head: str) -> None:
     waiting = up(head, port)
     try:
         until(lambda: outside.overview() is not None or waiting.poll() is not None, "it was not deployed")
+        with pytest.raises(outside.ClusterError, match=r"not ready after 1 s \(--wait\)\. digitvote is DEPLOYING"):
+            outside.await_ready(1)
         waiting.send_signal(signal.SIGTERM)
         output, _ = waiting.communicate(timeout=180)
     finally:

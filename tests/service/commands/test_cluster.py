@@ -133,6 +133,7 @@ def test_up_status_and_down_on_this_machine(ray_folder: Path, s3: S3, tmp_path: 
             pytest.fail("".join(lines))
         hint = next(line for line in up.stdout if "cluster status --address" in line)
         head = hint.split()[-1]
+        environment |= dict(word.split("=") for word in hint.split() if word.startswith("RAY_AUTH_MODE="))
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
             check_what_it_tells_of_the_store(client, s3, str(address))
 
