@@ -67,7 +67,7 @@ def recipe(tmp_path: Path) -> Path:
 def test_a_writers_sevens_are_learnt_from_feedback(release: Path, recipe: Path, tmp_path: Path) -> None:
     """Sevens that the release misreads are fed back, the versions that learnt them roll out, and others are read.
 
-    Of MNIST's digits no fewer are right, but for chance, and /models tells the old versions' accuracy by feedback.
+    Of MNIST's digits no fewer are right than before, but for chance; /models tells the old versions' live accuracy.
     """
     artifacts, feedback = tmp_path / "artifacts", tmp_path / "feedback.db"
     shutil.copytree(release, artifacts)
