@@ -81,7 +81,7 @@ def ray_folder() -> Iterator[Path]:
 def test_up_status_and_down_on_this_machine(ray_folder: Path) -> None:
     """`up` serves on a cluster of its own, `status` says what is served, `down` ends it, and then there is none."""
     pytest.importorskip("ray", reason="ray is not installed: pip install 'digitvote[ray]'")
-    from tests.service.cluster.conftest import free_port
+    from tests.ports import free_port
 
     port = free_port()
     environment = {**os.environ, "DIGITVOTE_ENGINE": "onnx", "DIGITVOTE_PORT": str(port), "PYTHONUNBUFFERED": "1"}
