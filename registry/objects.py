@@ -158,7 +158,8 @@ def _entry(told: dict[str, Any]) -> Entry:
 def _status(error: OSError) -> int | None:
     """The HTTP status that S3's SDK was answered by: s3fs knows a refusal by its code and condition as AWS has them."""
     answer: dict[str, Any] = getattr(error.__cause__, "response", None) or {}
-    return answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    status: int | None = answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return status
 
 
 def _reason(error: Exception) -> str:

@@ -3,6 +3,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -211,6 +212,40 @@ async def test_a_store_that_hangs_holds_no_request(
         with s3.hanging():
             await ensemble.rollout.look()
             assert "no answer in time" in str(ensemble.health()[1])
+
+
+async def test_a_store_that_hangs_in_a_download_holds_no_load_and_no_unload(
+    s3: S3, address: Address, release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a version's objects do not come, every model is unloaded at once, and others loaded."""
+    monkeypatch.setattr("service.rollout._ASKING_SECONDS", 0.1)
+    async with loaded(address, tmp_path) as ensemble:
+        put(address, release, "cnn", 2)
+        asked, coming = threading.Event(), threading.Event()
+
+        def hang(_method: str, path: str) -> None:
+            if path == f"/{address.path}/cnn/2/model.pt":
+                asked.set()
+                coming.wait(60)
+
+        monkeypatch.setattr(s3, "instead", hang)
+        looking = asyncio.create_task(ensemble.rollout.look())
+        try:
+            assert await asyncio.to_thread(asked.wait, 60)
+            await ensemble.rollout.unload("mlp")
+            assert await voting(ensemble) == {"cnn": 1, "lenet5": 1}
+            with s3.hanging():
+                await ensemble.rollout.load("mlp")
+            assert await voting(ensemble) == FIRST
+            await ensemble.rollout.unload("cnn")
+            assert await voting(ensemble) == {"mlp": 1, "lenet5": 1}
+            assert not looking.done()
+        finally:
+            coming.set()
+        await looking
+        assert await voting(ensemble) == {"mlp": 1, "lenet5": 1}, "unloaded as its new version came"
+        await ensemble.rollout.load("cnn")
+        assert await voting(ensemble) == {**FIRST, "cnn": 2}
 
 
 @pytest.mark.usefixtures("s3")
