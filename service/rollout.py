@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import structlog
 
+from registry.address import Address
 from registry.manifest import GATE, Manifest
 from service import metrics
 from service.engine.engine import Engine, open_engine
@@ -175,6 +176,8 @@ class Rollout:
         elif self._troubled and not self.source.trouble:
             log.info("object store reached again")
         self._troubled = bool(self.source.trouble)
+        if isinstance(self._settings.artifacts, Address):
+            metrics.looked(self._settings.artifacts, not self._troubled)
 
     async def _tidy(self) -> None:
         """Have old copies removed, but not while another is being taken: whoever looks for that tidies after it."""

@@ -21,6 +21,7 @@ from service.ensemble import Ensemble
 from service.settings import Settings, SettingsError, read_settings
 from tests import objectstore
 from tests.objectstore import S3
+from tests.service.test_metrics import samples
 from tests.service.test_rollout import tried, voting
 from tests.service.waiting import until
 from tests.support import (
@@ -261,20 +262,28 @@ async def test_a_wrong_bucket_is_told(tmp_path: Path) -> None:
 
 
 def test_health_and_the_report_tell_of_the_store(s3: S3, address: Address, tmp_path: Path) -> None:
-    """/health has the address, whether it was reached and when; /report shows the copies."""
+    """/health has the address, whether it was reached and when, so have the metrics; /report shows the copies."""
     settings = Settings(artifacts=address, artifacts_cache=tmp_path, poll_seconds=0.2)
+
+    def reached() -> float | None:
+        told = samples(client.get("/metrics").text)
+        return told.get(("digitvote_store_reached", frozenset({("address", str(address))})))
+
     with hosting(create_app(settings)) as client:
         told = wait_until_loaded(client)["store"]
+        assert reached() == 1
         assert (told["address"], told["reached"], told["reason"]) == (str(address), True, None)
         assert told["seen"]
         assert "cnn" in client.get("/report").text
         with s3.down():
             until(lambda: not client.get("/health").json()["store"]["reached"])
+            until(lambda: reached() == 0)
             health = client.get("/health")
             assert (health.status_code, health.json()["state"]) == (200, "ready")
             assert "cannot be listed" in health.json()["store"]["reason"]
             assert client.post("/predict", files={"file": encoded(drawing())}).status_code == 200
         until(lambda: client.get("/health").json()["store"]["reached"])
+        until(lambda: reached() == 1)
 
 
 def test_workers_share_their_copies(address: Address, release: Path, tmp_path: Path) -> None:
