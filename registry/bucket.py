@@ -5,7 +5,6 @@ store would refuse where one is; so of two, each gets a number of its own.
 """
 
 import hashlib
-import time
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
@@ -20,6 +19,7 @@ from registry.publish import complete, dump
 from registry.store import Stamp
 
 CLAIM = f"{store.STAGING}claim"
+_TRIES = 3  # to make an object, where the store refuses for another write that came to nothing
 
 Listing = dict[str, dict[int, Stamp]]  # of each model: of each version what is another once any of its objects is
 
@@ -77,9 +77,11 @@ class Bucket:
         """
         manifest = complete(draft, files)
         there = _by_version(self.objects.list()).get(draft.name, {})
-        self._clear(draft.name, there)
         for name, content in triton.files(draft.name).items():
             self.objects.put(f"{draft.name}/{name}", content)
+        if any(CLAIM in objects for objects in there.values()):
+            # By the store's own clock, as of what was just written there: this machine's may be wrong.
+            self._clear(draft.name, there, now=self.objects.written(f"{draft.name}/{store.LABELS_FILE}"))
         version = max(there, default=0)
         while True:
             version += 1
@@ -124,16 +126,21 @@ class Bucket:
 
     def _create(self, key: str, content: bytes) -> bool:
         """Whether the object is this one, which nobody else put there before."""
-        try:
-            self.objects.put(key, content, create=True)
-        except FileExistsError:
-            return self._read(key) == content  # an SDK that asked again was refused for its own first try
-        return True
+        for _ in range(_TRIES):
+            try:
+                self.objects.put(key, content, create=True)
+            except FileExistsError:
+                found = self._read(key)
+                if found is not None:
+                    return found == content  # an SDK that asked again was refused for its own first try
+            else:
+                return True
+        return False
 
-    def _clear(self, model: str, there: Mapping[int, Mapping[str, Entry]]) -> None:
+    def _clear(self, model: str, there: Mapping[int, Mapping[str, Entry]], now: float) -> None:
         """Remove what publishes left that were killed an hour ago: claims, and objects where no manifest came."""
         for version, files in there.items():
-            if CLAIM not in files or time.time() - files[CLAIM].written <= disk.STALE_SECONDS:
+            if CLAIM not in files or now - files[CLAIM].written <= disk.STALE_SECONDS:
                 continue
             for name in files if store.MANIFEST_FILE not in files else ():
                 if name != CLAIM:

@@ -1,7 +1,8 @@
 """A folder that holds verified copies of versions on an object store, for as long as these are wanted there.
 
-Several processes may share it: whoever changes it holds a lock. Beside each copy stands, in `.<version>.origin`, what
-the store's listing said of the objects that it was made of.
+Several processes may share it: whoever fetches versions of a model holds a lock of that model, so that each is fetched
+once, and whoever changes what the others see holds one of the folder, though never while a store is waited for. Beside
+each copy stands, in `.<version>.origin`, what the store's listing said of the objects that it was made of.
 """
 
 import fcntl
@@ -70,7 +71,7 @@ class Mirror:
         """
         stamp = self.stamp(model, version)
         try:
-            with self._locked():
+            with self._locked(f".{model}.lock"):
                 if self._origin(model, version) != stamp or not self._is_whole(model, version):
                     self._fetch(model, version, stamp)
         except OSError as error:
@@ -81,9 +82,10 @@ class Mirror:
         disk.remove_stale(folder, f"{store.STAGING}*")
         with disk.staging(folder) as staged:
             self._bucket.fetch(model, version, staged)
-            self._drop(model, version)  # a copy of other objects, or one that is damaged
-            disk.write(self._origin_path(model, version), json.dumps(stamp).encode())
-            disk.settle(staged, folder / str(version))
+            with self._locked():
+                self._drop(model, version)  # a copy of other objects, or one that is damaged
+                disk.write(self._origin_path(model, version), json.dumps(stamp).encode())
+                disk.settle(staged, folder / str(version))
 
     def tidy(self, served: Mapping[str, set[int]]) -> None:
         """Remove copies that are not served and no longer in the store, or of versions older than the newest few.
@@ -134,8 +136,8 @@ class Mirror:
         self._origin_path(model, version).unlink(missing_ok=True)
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self, name: str = ".lock") -> Iterator[None]:
         self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / ".lock").open("ab") as file:
+        with (self.root / name).open("ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX)  # let go of when the file is closed, or its process is killed
             yield

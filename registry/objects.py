@@ -15,6 +15,7 @@ from registry.errors import ArtifactError
 _SECONDS = 30  # one object, there or back
 _LISTING_SECONDS = 10
 _MISSING = "there is no such bucket"
+_REFUSED = (409, 412)  # HTTP's, to a write that is to make an object: another writes it now, or there is one
 # A store that does not answer is told of within the times above: fsspec and the SDKs would go on for minutes.
 _OPTIONS: dict[str, dict[str, Any]] = {
     "s3": {"config_kwargs": {"connect_timeout": 5, "read_timeout": 20, "retries": {"max_attempts": 1}}}
@@ -76,7 +77,7 @@ class Objects:
         """Write an object; `create` asks the store to refuse where there is one.
 
         Raises:
-            FileExistsError: if there is one, and `create` was asked for.
+            FileExistsError: if there is one, or another is being written, and `create` was asked for.
             StoreError: if the store does not answer, has no such bucket or allows no writing.
         """
         with self._errors_named(f"{key} cannot be written"):
@@ -84,6 +85,22 @@ class Objects:
                 self._call("pipe_file", f"{self.address.path}/{key}", content, mode="create" if create else "overwrite")
             except FileNotFoundError as error:
                 raise StoreError(f"{self.address}: {_MISSING}") from error
+            except OSError as error:
+                if create and _status(error) in _REFUSED:
+                    raise FileExistsError(f"{self.address}/{key}") from error
+                raise
+
+    def written(self, key: str) -> float:
+        """When an object was written, in seconds since 1970 by the store's clock.
+
+        Raises:
+            StoreError: if there is none, or the store does not answer.
+        """
+        with self._errors_named(f"{key} cannot be looked at"):
+            try:
+                return _entry(self._call("info", f"{self.address.path}/{key}")).written
+            except FileNotFoundError as error:
+                raise StoreError(f"{self.address}/{key}: it was removed by another") from error
 
     def remove(self, key: str) -> None:
         """Remove an object, if it is there.
@@ -136,6 +153,13 @@ def _entry(told: dict[str, Any]) -> Entry:
         written = datetime.fromisoformat(written)
     seconds = written.timestamp() if isinstance(written, datetime) else written
     return Entry(int(told["size"]), tag, time.time() if seconds is None else float(seconds))
+
+
+def _status(error: OSError) -> int | None:
+    """The HTTP status that S3's SDK was answered by: s3fs knows a refusal by its code and condition as AWS has them."""
+    answer: dict[str, Any] = getattr(error.__cause__, "response", None) or {}
+    status: int | None = answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return status
 
 
 def _reason(error: Exception) -> str:

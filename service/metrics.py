@@ -26,6 +26,7 @@ from prometheus_client import (
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
+from registry.address import Address
 from registry.manifest import Manifest
 from registry.rules import Floats
 from service.models import Step
@@ -64,6 +65,12 @@ MODEL_LOADS = _counter(
     "digitvote_model_loads_total", "versions that were loaded, or failed at a step", ["model", "outcome", "step"]
 )
 STATE = _gauge("digitvote_state", "workers in this state", ["state"])
+STORE_REACHED = _gauge(
+    "digitvote_store_reached",
+    "1 where the object store answered at the last look, else 0",
+    ["address"],
+    multiprocess_mode="livemin",
+)
 INFER_SECONDS = _histogram("digitvote_infer_seconds", "inference requests that name a model", ["model", "outcome"])
 INFER_LAST = _gauge(
     "digitvote_infer_last_seconds", "when one last came, since the epoch", ["model"], multiprocess_mode="max"
@@ -177,6 +184,11 @@ def unloaded(manifest: Manifest) -> None:
 def not_loaded(model: str, step: Step) -> None:
     """Count a version that could not be loaded, by what it failed at."""
     _child(MODEL_LOADS, model, "failed", step).inc()
+
+
+def looked(address: Address, reached: bool) -> None:
+    """Tell whether an object store answered."""
+    STORE_REACHED.labels(str(address)).set(reached)
 
 
 def now(state: State, depth: int) -> None:

@@ -7,12 +7,13 @@ where it fails, all stays as it was. A batch that has begun ends with the versio
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import Any, TypeVar
 
 import structlog
 
+from registry.address import Address
 from registry.manifest import GATE, Manifest
 from service import metrics
 from service.engine.engine import Engine, open_engine
@@ -25,6 +26,8 @@ from service.settings import Settings
 from service.source import of_store, source
 
 T = TypeVar("T")
+
+_ASKING_SECONDS = 3  # that a load waits for what the store lists now; then what it listed last holds
 
 log = structlog.get_logger("service")
 
@@ -44,8 +47,11 @@ class Rollout:
         self._settings = settings
         self._engine: Engine  # once started
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="rollout")
-        self._asking = ThreadPoolExecutor(1, thread_name_prefix="source")  # a store that hangs holds no loading
-        self._lock = asyncio.Lock()
+        # A store that hangs as it is asked, or in a model's objects, holds no loading and no other model.
+        self._asking = ThreadPoolExecutor(1, thread_name_prefix="source")
+        self._fetching = ThreadPoolExecutor(len(names), thread_name_prefix="fetch")
+        self._looking = {name: asyncio.Lock() for name in names}
+        self._troubled = False
         self._woken = asyncio.Event()
         self._watch: asyncio.Task[None] | None = None
 
@@ -70,7 +76,7 @@ class Rollout:
         for name in self.places:
             metrics.loading(name)
         self._engine = await self._beside(open_engine, self._settings)  # torch counts threads by thread
-        await self._look(list(self.places), patient=False)
+        await self._look(patient=False)
         self._watch = asyncio.create_task(self._keep_looking(), name="rollout")
 
     async def stop(self) -> None:
@@ -78,7 +84,7 @@ class Rollout:
         if self._watch is not None:
             self._watch.cancel()
             await asyncio.gather(self._watch, return_exceptions=True)
-        for thread in (self._thread, self._asking):
+        for thread in (self._thread, self._asking, self._fetching):
             thread.shutdown(wait=False, cancel_futures=True)
 
     def wake(self) -> None:
@@ -89,7 +95,7 @@ class Rollout:
         """Look at every model once, but those that were unloaded; `again` tries what has failed, and is not patient."""
         for place in self.places.values() if again else ():
             place.forget()
-        await self._look(list(self.places), patient=not again)
+        await self._look(patient=not again)
 
     async def load(self, name: str) -> None:
         """Look at one model now, and have it vote again if it was unloaded.
@@ -100,7 +106,13 @@ class Rollout:
         place = self._place(name)
         place.unloaded = False
         place.forget()
-        await self._look([name], patient=False)
+        try:
+            async with asyncio.timeout(_ASKING_SECONDS):
+                await self._ask()
+        except TimeoutError:
+            self.wake()  # to take up later what is not known yet
+        await self._look_at(name, patient=False)
+        await self._tidy()
         for seat in place.seats:
             for attempt in seat.attempts.values():
                 raise RolloutError(f"{name} {attempt.version}: {attempt.reason}")
@@ -114,14 +126,13 @@ class Rollout:
             RolloutError: if there is no such model, or too few would be left to vote.
         """
         place = self._place(name)
-        async with self._lock:
-            left = [model for model in self.served.models if model.predict and model.name != name]
-            if name != GATE and len(left) < self._settings.quorum:
-                raise RolloutError(f"{name}: without it {len(left)} models could vote, {self._settings.quorum} must")
-            place.unloaded = True
-            place.forget()
-            for seat in place.seats:
-                self._give(seat, Model(name, reason="unloaded: load it to have it back"))
+        left = [model for model in self.served.models if model.predict and model.name != name]
+        if name != GATE and len(left) < self._settings.quorum:
+            raise RolloutError(f"{name}: without it {len(left)} models could vote, {self._settings.quorum} must")
+        place.unloaded = True
+        place.forget()
+        for seat in place.seats:
+            self._give(seat, Model(name, reason="unloaded: load it to have it back"))
 
     def _place(self, name: str) -> Place:
         if self._watch is None:
@@ -142,34 +153,50 @@ class Rollout:
             except Exception:  # as of a disk that is gone for a while: what is served stays
                 log.exception("the artifacts could not be looked at", artifacts=str(self._settings.artifacts))
 
-    async def _look(self, names: list[str], *, patient: bool) -> None:
+    async def _look(self, *, patient: bool) -> None:
         await self._ask()
-        async with self._lock:
-            places = [self.places[name] for name in names if not self.places[name].unloaded]
-            for seat in (seat for place in places for seat in place.seats):
+        for name in self.places:
+            await self._look_at(name, patient=patient)
+        await self._tidy()
+
+    async def _look_at(self, name: str, *, patient: bool) -> None:
+        place = self.places[name]
+        async with self._looking[name]:
+            for seat in place.seats:
+                if place.unloaded:
+                    return
                 found = await self._beside(seat.survey, self.source)
                 model = await seat.look(found, self._load, patient=patient)
-                if model is not None:
+                if place.unloaded:  # meanwhile: what was loaded is dropped
+                    place.forget()
+                elif model is not None:
                     self._give(seat, model)
                 elif seat.model.predict is None:
                     self._miss(seat, seat.lack(self._settings.artifacts, self.source.trouble))
-            await self._tidy()
 
     async def _ask(self) -> None:
         """See what is published, and tell once when that begins or ceases to be possible."""
-        before = self.source.trouble
-        await asyncio.get_running_loop().run_in_executor(self._asking, self.source.look)
-        if self.source.trouble and not before:
+        await self._in(self._asking, self.source.look)
+        if self.source.trouble and not self._troubled:
             log.warning("object store not reached", reason=self.source.trouble)
-        elif before and not self.source.trouble:
+        elif self._troubled and not self.source.trouble:
             log.info("object store reached again")
+        self._troubled = bool(self.source.trouble)
+        if isinstance(self._settings.artifacts, Address):
+            metrics.looked(self._settings.artifacts, not self._troubled)
 
     async def _tidy(self) -> None:
-        served = {name: {seat.model.version or 0 for seat in place.seats} for name, place in self.places.items()}
-        try:
-            await self._beside(self.source.tidy, served)
-        except OSError as error:
-            log.warning("old copies could not be removed", reason=str(error))
+        """Have old copies removed, but not while another is being taken: whoever looks for that tidies after it."""
+        if any(lock.locked() for lock in self._looking.values()):
+            return
+        async with AsyncExitStack() as all_locked:
+            for lock in self._looking.values():
+                await all_locked.enter_async_context(lock)
+            served = {name: {seat.model.version or 0 for seat in place.seats} for name, place in self.places.items()}
+            try:
+                await self._beside(self.source.tidy, served)
+            except OSError as error:
+                log.warning("old copies could not be removed", reason=str(error))
 
     def _miss(self, seat: Seat, reason: str) -> None:
         if reason != seat.model.reason:  # else it was told at an earlier look
@@ -178,7 +205,7 @@ class Rollout:
 
     async def _load(self, name: str, version: int) -> Model:
         where, most = self._settings.root, self._settings.max_batch
-        await self._beside(take, self.source, name, version)
+        await self._in(self._fetching, take, self.source, name, version)
         manifest, predict = await self._beside(load_version, where, name, version, self._engine, most)
         return Model(name, manifest, metrics.timed(predict, manifest))
 
@@ -195,4 +222,7 @@ class Rollout:
 
     async def _beside(self, function: Callable[..., T], *arguments: Any) -> T:
         """Run what may take long in the rollout's own thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, partial(function, *arguments))
+        return await self._in(self._thread, function, *arguments)
+
+    async def _in(self, threads: ThreadPoolExecutor, function: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(threads, partial(function, *arguments))

@@ -6,7 +6,6 @@ import shutil
 import socket
 import subprocess
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -19,6 +18,8 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from registry.address import Address
+from tests.ports import free_port
+from tests.waiting import until
 
 logging.getLogger("werkzeug").setLevel(logging.CRITICAL)  # its line for each request
 _ACCESS = {
@@ -32,11 +33,7 @@ _AZURE = "AZURE_STORAGE_CONNECTION_STRING"
 _AZURE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 
 
-def free_port() -> int:
-    """A port on which nothing listens now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+Refusal = tuple[str, bytes]  # an HTTP status with its reason, and a body of XML
 
 
 class _Handler(WSGIRequestHandler):
@@ -48,17 +45,22 @@ class _Handler(WSGIRequestHandler):
 
 @dataclass
 class S3:
-    """moto's S3 on a port of this machine; its buckets outlive `stop`."""
+    """moto's S3 on a port of this machine; its buckets outlive `stop`, and no other is given its port meanwhile."""
 
-    port: int = field(default_factory=free_port)
     requests: list[tuple[str, str]] = field(default_factory=list)  # methods and paths, in order
     passing: threading.Event = field(default_factory=threading.Event)  # not set: requests hang
+    # Asked of each request by its method and path, before it is answered: what to answer instead, if anything.
+    instead: Callable[[str, str], Refusal | None] = lambda _method, _path: None
     _server: Any = None
 
     def __post_init__(self) -> None:
         self.passing.set()
         self._app = DomainDispatcherApplication(create_backend_app)
         self._one = threading.Lock()
+        self._held = socket.socket()  # bound, but not listening: connections are refused while nothing else does
+        self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._held.bind(("127.0.0.1", 0))
+        self.port: int = self._held.getsockname()[1]
 
     def start(self) -> None:
         """Listen."""
@@ -69,6 +71,11 @@ class S3:
         """Refuse connections."""
         self._server.shutdown()
         self._server.server_close()
+
+    def close(self) -> None:
+        """Stop for good."""
+        self.stop()
+        self._held.close()
 
     @contextmanager
     def down(self) -> Iterator[None]:
@@ -89,8 +96,13 @@ class S3:
             self.passing.set()
 
     def _answer(self, environment: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
-        self.requests.append((environment["REQUEST_METHOD"], environment["PATH_INFO"]))
+        method, path = environment["REQUEST_METHOD"], environment["PATH_INFO"]
+        self.requests.append((method, path))
         self.passing.wait(60)
+        if refusal := self.instead(method, path):
+            status, body = refusal
+            start(status, [("Content-Type", "application/xml"), ("Connection", "close")])
+            return [body]
         with self._one:  # moto looks whether there is an object and writes it in two steps, as S3 does not
             answer: Iterable[bytes] = self._app(environment, start)
             return answer
@@ -117,7 +129,7 @@ def s3() -> Iterator[S3]:
     fsspec.get_filesystem_class("s3").clear_instance_cache()  # which know another port
     with _variables(AWS_ENDPOINT_URL=f"http://127.0.0.1:{store.port}", **_ACCESS):
         yield store
-    store.stop()
+    store.close()
 
 
 def azurite() -> str | None:
@@ -161,16 +173,17 @@ def google() -> Iterator[None]:
 def _running(command: list[str], port: int) -> Iterator[None]:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        for _ in range(600):
-            assert process.poll() is None, f"{command[0]} ended"
-            with socket.socket() as trial:
-                if trial.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.05)
+        until(lambda: process.poll() is not None or _listens(port))
+        assert process.poll() is None, f"{command[0]} ended"
         yield
     finally:
         process.terminate()
         process.wait(30)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as trial:
+        return trial.connect_ex(("127.0.0.1", port)) == 0
 
 
 def bucket(scheme: str) -> Address:

@@ -3,12 +3,13 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.ports import free_port
 
 PASSWORD = "kept-from-all-output"
 _PROGRAMS = ("initdb", "postgres", "pg_isready")
@@ -34,7 +35,7 @@ def server() -> Iterator[str]:
         if user:
             for path in (folder, password):
                 shutil.chown(path, user)
-        data, port = Path(folder) / "data", _free_port()
+        data, port = Path(folder) / "data", free_port()
         made: list[str | Path] = [
             found / "initdb",
             "-D",
@@ -70,9 +71,3 @@ def _wait(process: subprocess.Popen[bytes]) -> None:
         process.wait(0.2)
     except subprocess.TimeoutExpired:
         return
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

@@ -11,15 +11,17 @@ from typing import Any
 import optuna
 import ray
 import torch
-from ray.exceptions import RayTaskError
+from ray.exceptions import NodeDiedError, OutOfMemoryError, RayTaskError, WorkerCrashedError
 
-from trainer import tune
+from trainer import storage, tune
 from trainer.errors import TrainerError
 from trainer.tune import Search
 
 _LOOK_SECONDS = 1.0  # between two looks at what has ended
 _CONNECT_SECONDS = 10
 _LOCAL = "local"
+# Of a task whose node or process is lost: as often as three trials, each of which ends its process, are given up.
+_RETRIES = 3 * (storage.MAX_RETRIES + 1)
 
 
 def search(
@@ -36,7 +38,7 @@ def search(
         threads: CPU threads that a trial has, and CPUs of the cluster.
 
     Raises:
-        TrainerError: if there is no such cluster, or a node cannot reach the storage.
+        TrainerError: if there is no such cluster, a node cannot reach the storage, or tasks are lost too often.
     """
     known = {trial.number for trial in tune.of_state(found, *tune.ENDED)}
     gpus = 1 if wanted.training.labels.device.type == "cuda" else 0
@@ -53,6 +55,8 @@ def search(
                     known.add(trial.number)
                     tell(tune.line_of(found, trial))
             _check(done)
+        if len(tune.of_state(found, *tune.ENDED)) < wanted.trials:
+            raise TrainerError(f"--ray {address}: tasks ended too often in trials; give the same again to go on")
     finally:
         ray.shutdown()  # which ends the tasks too
 
@@ -78,9 +82,11 @@ def _check(done: list["ray.ObjectRef[None]"]) -> None:
         if isinstance(error.cause, TrainerError):
             raise TrainerError(f"on a node: {error.cause}") from None
         raise
+    except (NodeDiedError, OutOfMemoryError, WorkerCrashedError):  # as often as it is begun again
+        return
 
 
-@ray.remote(max_retries=-1)  # of a node that is lost, however often
+@ray.remote(max_retries=_RETRIES)
 def _work(wanted: Search, name: str, url: str, threads: int, gpus: int) -> None:
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)

@@ -15,6 +15,8 @@ from trainer.errors import TrainerError
 # Of a worker that was not heard of for so long the trial is tried again; it is heard of six times as often.
 PATIENCE_SECONDS = 90
 
+MAX_RETRIES = 3  # of a trial's settings: what ended so many workers would end the next
+
 _WAIT_SECONDS = 60  # of one process for another that writes to SQLite's file
 _PASSWORD = re.compile(r"(\w://[^\s:/@]*:)[^\s]*@")
 
@@ -64,5 +66,5 @@ def _connect(url: str, patience: int) -> RDBStorage:
             engine_kwargs=engine,
             heartbeat_interval=max(1, patience // 6),
             grace_period=patience,
-            heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(),
+            heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=MAX_RETRIES),
         )

@@ -29,6 +29,7 @@ ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 _SILENT_SECONDS = 600  # after which a trial of which no worker ever was heard is tried again
 _LOOK_SECONDS = 1.0  # between two looks at the trials of others
 _FIXED = "fixed_params"  # Optuna's own attribute, of what was queued by `enqueue_trial`
+_HISTORY = "retry_history"  # its attribute too: numbers of the trials of the same settings whose workers were lost
 _WORKER = "worker"  # who tries it: host and process
 
 # The largest strength of each distortion that is tried, or the recipe's own where that is larger. `stroke` to `specks`
@@ -72,10 +73,15 @@ def study(wanted: Search, name: str, url: str) -> optuna.Study:
         raise TrainerError(f"study {name} in {where} is of another recipe or other data; give another --study")
     found.set_user_attr("identity", identity)
     start = _start(base.models[model])
-    tried = (one for one in found.get_trials(deepcopy=False) if one.state != TrialState.FAIL)
+    tried = (one for one in found.get_trials(deepcopy=False) if one.state != TrialState.FAIL or _is_given_up(one))
     if all(one.system_attrs.get(_FIXED) != start for one in tried):  # skip_if_exists would count failed ones
         found.enqueue_trial(start)
     return found
+
+
+def _is_given_up(trial: FrozenTrial) -> bool:
+    """Whether workers ended in its settings as often as these are tried."""
+    return len(trial.system_attrs.get(_HISTORY, ())) >= storage.MAX_RETRIES
 
 
 def opened(name: str, url: str, patience: int) -> optuna.Study:
@@ -97,7 +103,8 @@ def opened(name: str, url: str, patience: int) -> optuna.Study:
 def search(found: optuna.Study, wanted: Search, tell: Callable[[str], None]) -> None:
     """Try settings until the study, of whatever processes on whatever machines, has as many ended trials as are wanted.
 
-    A trial of a worker that died is tried again. Where others try as many as are still wanted, this waits for them.
+    A trial of a worker that died is tried again, thrice at most. Where others try as many as are still wanted, this
+    waits for them.
     """
     waiting = False
     while len(of_state(found, *ENDED)) < wanted.trials:
@@ -180,7 +187,7 @@ def _give_up_dead(found: optuna.Study) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         optuna.storages.fail_stale_trials(found)
-        again = RetryHeartbeatStaleTrialCallback()
+        again = RetryHeartbeatStaleTrialCallback(max_retry=storage.MAX_RETRIES)
     for one in of_state(found, TrialState.RUNNING):
         # Died before it could be heard of, or was begun by an older version.
         old = one.datetime_start and datetime.now() - one.datetime_start > timedelta(seconds=_SILENT_SECONDS)

@@ -105,6 +105,24 @@ _TOLD: dict[str, tuple[dict[str, str], dict[str, dict[str, str] | None]]] = {
         },
         {"DigitvoteModelNotLoaded": {"instance": "a", "job": "d", "model": "cnn", "severity": "warning"}},
     ),
+    "an object store is gone": (
+        {'digitvote_store_reached{instance="a", job="d", address="s3://b/p"}': "1x2 0x20"},
+        {
+            "DigitvoteStoreNotReached": {
+                "instance": "a",
+                "job": "d",
+                "address": "s3://b/p",
+                "severity": "warning",
+            }
+        },
+    ),
+    "one is back, and another was away for a moment": (
+        {
+            'digitvote_store_reached{instance="a", job="d", address="s3://b/p"}': "0x12 1x10",
+            'digitvote_store_reached{instance="b", job="d", address="s3://b/p"}': "1x10 0 1x10",
+        },
+        {"DigitvoteStoreNotReached": None},
+    ),
     "half of all is refused as too much": (
         {
             'digitvote_requests_total{instance="a", job="d", route="/predict", status="200"}': "0+100x20",

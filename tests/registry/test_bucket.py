@@ -1,6 +1,8 @@
 import hashlib
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -70,12 +72,65 @@ def test_a_number_that_is_claimed_is_left_to_its_trainer(address: Address) -> No
     assert at(address).open("mlp", 3).model == FILES["model.pt"]
 
 
+_CONFLICT = (
+    "409 Conflict",
+    b"<Error><Code>ConditionalRequestConflict</Code><Message>Busy.</Message></Error>",
+)
+_ALIKE = ("412 Precondition Failed", b"<Error><Code>PreconditionFailed</Code><Message>It is there.</Message></Error>")
+
+
+@pytest.mark.parametrize("refusal", [_CONFLICT, _ALIKE, ("412 Precondition Failed", b"")], ids=["aws", "alike", "bare"])
+@pytest.mark.parametrize("name", [CLAIM, "manifest.json"])
+def test_a_refusal_of_whatever_form_is_not_the_end(
+    s3: S3, monkeypatch: pytest.MonkeyPatch, name: str, refusal: tuple[str, bytes]
+) -> None:
+    """AWS's 409, or a 412 without what AWS says there: with another's object there the next number is taken."""
+    address = objectstore.bucket("s3")
+
+    def publish_other(method: str, path: str) -> tuple[str, bytes] | None:
+        if (method, path) != ("PUT", f"/{address.path}/mlp/1/{name}"):
+            return None
+        monkeypatch.setattr(s3, "instead", lambda *_: None)
+        objectstore.write(address, f"mlp/1/{name}", b"another's")
+        return refusal
+
+    monkeypatch.setattr(s3, "instead", publish_other)
+    assert Bucket(address).publish(draft("mlp"), FILES).version == 2
+    assert objectstore.raw("s3").cat_file(f"{address.path}/mlp/1/{name}") == b"another's"
+
+
+@pytest.mark.parametrize("name", [CLAIM, "manifest.json"])
+def test_a_write_that_is_refused_for_one_that_came_to_nothing_is_tried_again(
+    s3: S3, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """After AWS's 409, with no object there, the number is taken all the same."""
+    address = objectstore.bucket("s3")
+    wanted = ("PUT", f"/{address.path}/mlp/1/{name}")
+    monkeypatch.setattr(
+        s3, "instead", lambda *asked: _CONFLICT if asked == wanted and s3.requests.count(wanted) == 1 else None
+    )
+    assert Bucket(address).publish(draft("mlp"), FILES).version == 1
+    assert s3.requests.count(wanted) == 2
+
+
+def test_a_wrong_clock_clears_nothing_away(address: Address, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where this machine's clock is hours ahead of the store's, what another is publishing stays."""
+    objects, bucket = Objects(address), Bucket(address)
+    objects.put(f"mlp/1/{CLAIM}", b"another", create=True)
+    objects.put("mlp/1/model.pt", b"another's")
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + 7200)
+    assert bucket.publish(draft("mlp"), FILES).version == 2
+    assert objectstore.keys(address) >= {f"mlp/1/{CLAIM}", "mlp/1/model.pt"}
+
+
 _PUBLISH = """
 import sys
 from registry.address import locate
 from registry.versions import at
 from tests.drafts import draft
 from tests.registry.killed import FILES
+print("ready", flush=True)
 sys.stdin.readline()
 for _ in range(3):
     model = sys.argv[2].encode() + FILES["model.pt"]
@@ -83,13 +138,22 @@ for _ in range(3):
 """
 
 
-@pytest.mark.usefixtures("s3")
-def test_trainers_that_publish_at_once_each_get_a_version() -> None:
-    """Of nine publishes by three processes none is lost, and each version is whole and of one of them."""
+def test_trainers_that_publish_at_once_each_get_a_version(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of nine publishes by three processes, which all ask for one number first, none is lost, and each is whole."""
     address = objectstore.bucket("s3")
+    claim, met = f"/{address.path}/mlp/1/{CLAIM}", threading.Barrier(3)
+
+    def meet(method: str, path: str) -> None:
+        if (method, path) == ("PUT", claim) and s3.requests.count((method, path)) <= 3:
+            met.wait(60)
+
+    monkeypatch.setattr(s3, "instead", meet)
     command = [sys.executable, "-c", _PUBLISH, str(address)]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": ROOT}
     trainers = [subprocess.Popen([*command, str(number)], **pipes) for number in range(3)]
+    for trainer in trainers:
+        assert trainer.stdout
+        assert trainer.stdout.readline() == "ready\n"
     for trainer in trainers:
         assert trainer.stdin
         trainer.stdin.write("\n")
@@ -101,6 +165,7 @@ def test_trainers_that_publish_at_once_each_get_a_version() -> None:
             taken[int(version)] = str(number).encode()
     assert sorted(taken) == at(address).numbers("mlp")
     assert len(taken) == 9
+    assert s3.requests.count(("PUT", claim)) >= 3
     for version, whose in taken.items():
         assert at(address).open("mlp", version).model == whose + FILES["model.pt"]
 

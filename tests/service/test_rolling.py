@@ -1,18 +1,17 @@
-import random
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.ports import free_port
 from tests.service.waiting import until
 from tests.support import ROOT, drawing, encoded, serving
 
@@ -35,14 +34,6 @@ http {{
     {part}
 }}
 """
-
-
-def free_port() -> int:
-    """A port that no other test is given while its service is away: below those that the system chooses from."""
-    for port in random.sample(range(20_000, 30_000), 1000):
-        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
-    raise AssertionError("no port is free")
 
 
 @contextmanager

@@ -3,6 +3,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from service.errors import NoQuorum
 from service.settings import Settings, SettingsError, read_settings
 from tests import objectstore
 from tests.objectstore import S3
+from tests.service.test_metrics import samples
 from tests.service.test_rollout import tried, voting
 from tests.service.waiting import until
 from tests.support import (
@@ -217,6 +219,40 @@ async def test_a_store_that_hangs_holds_no_request(
             assert "no answer in time" in str(ensemble.health()[1])
 
 
+async def test_a_store_that_hangs_in_a_download_holds_no_load_and_no_unload(
+    s3: S3, address: Address, release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a version's objects do not come, every model is unloaded at once, and others loaded."""
+    monkeypatch.setattr("service.rollout._ASKING_SECONDS", 0.1)
+    async with loaded(address, tmp_path) as ensemble:
+        put(address, release, "cnn", 2)
+        asked, coming = threading.Event(), threading.Event()
+
+        def hang(_method: str, path: str) -> None:
+            if path == f"/{address.path}/cnn/2/model.pt":
+                asked.set()
+                coming.wait(60)
+
+        monkeypatch.setattr(s3, "instead", hang)
+        looking = asyncio.create_task(ensemble.rollout.look())
+        try:
+            assert await asyncio.to_thread(asked.wait, 60)
+            await ensemble.rollout.unload("mlp")
+            assert await voting(ensemble) == {"cnn": 1, "lenet5": 1}
+            with s3.hanging():
+                await ensemble.rollout.load("mlp")
+            assert await voting(ensemble) == FIRST
+            await ensemble.rollout.unload("cnn")
+            assert await voting(ensemble) == {"mlp": 1, "lenet5": 1}
+            assert not looking.done()
+        finally:
+            coming.set()
+        await looking
+        assert await voting(ensemble) == {"mlp": 1, "lenet5": 1}, "unloaded as its new version came"
+        await ensemble.rollout.load("cnn")
+        assert await voting(ensemble) == {**FIRST, "cnn": 2}
+
+
 @pytest.mark.usefixtures("s3")
 async def test_a_wrong_bucket_is_told(tmp_path: Path) -> None:
     """/health says which bucket is not there, and so does each model."""
@@ -230,20 +266,28 @@ async def test_a_wrong_bucket_is_told(tmp_path: Path) -> None:
 
 
 def test_health_and_the_report_tell_of_the_store(s3: S3, address: Address, tmp_path: Path) -> None:
-    """/health has the address, whether it was reached and when; /report shows the copies."""
+    """/health has the address, whether it was reached and when, so have the metrics; /report shows the copies."""
     settings = Settings(artifacts=address, artifacts_cache=tmp_path, poll_seconds=0.2)
+
+    def reached() -> float | None:
+        told = samples(client.get("/metrics").text)
+        return told.get(("digitvote_store_reached", frozenset({("address", str(address))})))
+
     with hosting(create_app(settings)) as client:
         told = wait_until_loaded(client)["store"]
+        assert reached() == 1
         assert (told["address"], told["reached"], told["reason"]) == (str(address), True, None)
         assert told["seen"]
         assert "cnn" in client.get("/report").text
         with s3.down():
             until(lambda: not client.get("/health").json()["store"]["reached"])
+            until(lambda: reached() == 0)
             health = client.get("/health")
             assert (health.status_code, health.json()["state"]) == (200, "ready")
             assert "cannot be listed" in health.json()["store"]["reason"]
             assert client.post("/predict", files={"file": encoded(drawing())}).status_code == 200
         until(lambda: client.get("/health").json()["store"]["reached"])
+        until(lambda: reached() == 1)
 
 
 def test_workers_share_their_copies(address: Address, release: Path, tmp_path: Path) -> None:

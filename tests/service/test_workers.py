@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -128,7 +128,12 @@ def _imports(pid: int, _log: Path) -> bool:
 
 
 def _forks(pid: int, _log: Path) -> bool:
-    return bool(children(pid))
+    for child in children(pid):
+        with suppress(OSError):  # it is gone already
+            # A worker has its supervisor's own command; others that come and go during imports, as ldconfig, have not.
+            if Path(f"/proc/{child}/cmdline").read_bytes() == Path(f"/proc/{pid}/cmdline").read_bytes():
+                return True
+    return False
 
 
 def _loads(_pid: int, log: Path) -> bool:

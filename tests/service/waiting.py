@@ -1,22 +1,12 @@
 """What a test waits for, of a service in a process of its own."""
 
 import socket
-import time
-from collections.abc import Callable
 
 import httpx
 
 from tests.service.test_metrics import samples
 from tests.support import Process
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for what must come to hold."""
-    for _ in range(1200):
-        if condition():
-            return
-        time.sleep(0.05)
-    raise AssertionError("it did not come to hold in time")
+from tests.waiting import until as until
 
 
 def counted(server: Process, name: str, **labels: str) -> float:

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +13,7 @@ from sqlalchemy.engine import make_url
 
 from tests import postgres
 from tests.trainer.conftest import OTHER, ROOT, TINY, environment
+from tests.waiting import until
 from trainer import storage, tune
 from trainer.errors import TrainerError
 
@@ -38,15 +38,18 @@ def recipe_of(folder: Path, epochs: int) -> Path:
     return path
 
 
-def seen(url: str, name: str, wanted: Callable[[list[FrozenTrial]], bool], seconds: float = 120) -> list[FrozenTrial]:
+def seen(url: str, name: str, wanted: Callable[[list[FrozenTrial]], bool]) -> list[FrozenTrial]:
     """The study's trials, as soon as they are as wanted."""
-    deadline, opened = time.monotonic() + seconds, storage.connect(url)
+    opened = storage.connect(url)
     trials: list[FrozenTrial] = []
-    while not wanted(trials):
-        assert time.monotonic() < deadline, [(trial.number, trial.state, trial.user_attrs) for trial in trials]
-        time.sleep(0.1)
+
+    def hold() -> bool:
+        nonlocal trials
         with suppress(KeyError):  # it is still to be made
             trials = optuna.load_study(study_name=name, storage=opened).trials
+        return wanted(trials)
+
+    until(hold, "the trials did not come to be as wanted")
     opened.remove_session()
     return trials
 

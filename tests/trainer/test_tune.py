@@ -12,7 +12,8 @@ import torch
 from optuna.trial import Trial, TrialState
 
 from tests.trainer.conftest import OTHER, ROOT, TINY, cli, environment
-from trainer import loop, mnist, recipe, sampling, tune
+from tests.waiting import until
+from trainer import loop, mnist, recipe, sampling, storage, tune
 from trainer.data import Examples
 from trainer.errors import TrainerError
 
@@ -133,6 +134,31 @@ def test_interrupted_start(
     assert [trial.state.name for trial in study.trials] == ["FAIL", "COMPLETE", "COMPLETE", "COMPLETE"]
     rates = [one.models["mlp"].optimiser.learning_rate for one in trained]
     assert [rate == base.models["mlp"].optimiser.learning_rate for rate in rates] == [True, False, False]
+
+
+@pytest.mark.filterwarnings("ignore:Heartbeat of storage:UserWarning")  # which here is the test's own
+def test_settings_that_end_their_worker_are_given_up(short: Path, tmp_path: Path, trained: list[recipe.Recipe]) -> None:
+    """Settings are tried four times where each worker is lost in them; then others are, and the study ends."""
+    base = recipe.read(str(short))
+    training = _training(base)
+    wanted = tune.Search(base, "mlp", training, training, 2, patience=1)
+    url = f"sqlite:///{tmp_path}/tune.db"
+    study, kept = tune.study(wanted, "short-mlp", url), storage.connect(url, wanted.patience)
+    for lost in range(storage.MAX_RETRIES + 1):
+        trial = study.ask()
+        assert trial.number == lost
+        tune.settled(base, "mlp", trial)
+        kept.record_heartbeat(trial._trial_id)  # by a worker of which no more is heard
+        until(lambda: bool(kept._get_stale_trial_ids(study._study_id)))
+        tune._give_up_dead(study)
+    first, *others = tune.of_state(study, TrialState.FAIL)
+    assert len(others) == storage.MAX_RETRIES
+    assert {tuple(one.params.items()) for one in others} == {tuple(first.params.items())}
+    assert not tune.of_state(study, TrialState.WAITING)
+    study = tune.study(wanted, "short-mlp", url)
+    assert not tune.of_state(study, TrialState.WAITING), "nor does another start queue them"
+    tune.search(study, wanted, lambda _: None)
+    assert len(trained) == 2
 
 
 def test_same_search_again(short: Path, tmp_path: Path, trained: list[recipe.Recipe]) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,8 +15,9 @@ import yaml  # type: ignore[import-untyped]
 
 from service.app import create_app
 from service.settings import Settings
-from tests.service.cluster.load import until
+from tests.ports import free_port
 from tests.support import ROOT, hosting, wait_until_loaded
+from tests.waiting import until
 
 # Read by Ray's processes as they start. They are as urgent as the tests, no worker waits for work that none has, and
 # what is slow on a busy machine is not taken for dead.
@@ -118,12 +118,6 @@ def configuration(port: int, artifacts: Path) -> dict[str, Any]:
     vote["autoscaling_config"] |= {"min_replicas": 2, "max_replicas": 3, "target_ongoing_requests": 0.25}
     vote["autoscaling_config"] |= {"upscale_delay_s": 1, "downscale_delay_s": 3, "look_back_period_s": 10.5}
     return config
-
-
-def free_port() -> int:
-    """A port on which nothing listens now."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def _is_ready(client: httpx.Client) -> bool:

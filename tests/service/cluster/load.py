@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -29,14 +29,6 @@ def thousand() -> tuple[bytes, ...]:
     return tuple(
         encoded(Image.fromarray(np.roll(digit, shift, axis=(0, 1)))) for digit in digits() for shift in _SHIFTS
     )
-
-
-def until(holds: Callable[[], object], otherwise: str, seconds: float = 90) -> None:
-    """Wait until something holds, which a busy machine may take its time for."""
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, otherwise
-        time.sleep(0.1)
 
 
 def ask_all(client: httpx.Client, pictures: Sequence[bytes], clients: int) -> list[Answer]:

@@ -16,8 +16,9 @@ from ray.serve.context import _get_global_client
 from service.cluster import deployed as outside
 from service.cluster.application import NAME
 from tests.service.cluster.conftest import Deployed
-from tests.service.cluster.load import Answer, Load, ask_all, labels, loaded, thousand, until
+from tests.service.cluster.load import Answer, Load, ask_all, labels, loaded, thousand
 from tests.support import ROOT
+from tests.waiting import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900, func_only=True)]  # others may have a cluster first
 EXAMPLES = ROOT / "docs" / "examples"

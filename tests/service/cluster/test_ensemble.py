@@ -27,7 +27,7 @@ class Replica:
         if self.asked == 2:
             answer.set_exception(ValueError("what nobody foresaw"))
         else:
-            answer.set_result(None if self.asked == 3 else Report("vote#1", "ready", None, "cpu", {}))
+            answer.set_result(None if self.asked == 3 else Report("vote#1", "ready", None, "cpu", {}, None))
         return answer
 
 

@@ -17,9 +17,9 @@ from typer.testing import CliRunner
 from service.cluster import deployed as outside
 from service.cluster.application import NAME
 from service.commands.cluster import cli
-from tests.service.cluster.conftest import free_port
-from tests.service.cluster.load import until
+from tests.ports import free_port
 from tests.support import ROOT
+from tests.waiting import until
 
 
 class Theirs:

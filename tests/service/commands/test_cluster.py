@@ -109,7 +109,7 @@ def check_what_it_tells_of_the_store(client: httpx.Client, s3: S3, address: str)
 def test_up_status_and_down_on_this_machine(ray_folder: Path, s3: S3, tmp_path: Path) -> None:
     """`up` serves from an object store on a cluster of its own, `status` says what is served, `down` ends it."""
     pytest.importorskip("ray", reason="ray is not installed: pip install 'digitvote[ray]'")
-    from tests.service.cluster.conftest import free_port
+    from tests.ports import free_port
 
     port = free_port()
     environment = {**os.environ, "DIGITVOTE_ENGINE": "onnx", "DIGITVOTE_PORT": str(port), "PYTHONUNBUFFERED": "1"}
