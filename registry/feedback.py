@@ -185,6 +185,17 @@ class Store:
                 ),
             )
 
+    def items(self, request_id: str) -> list[int]:
+        """Which pictures of a request are remembered or have feedback, ascending.
+
+        Raises:
+            FeedbackError: if the file cannot be read.
+        """
+        one = "SELECT item FROM {} WHERE request_id = ?"
+        both = f"{one.format('pending')} UNION {one.format('feedback')} ORDER BY item"
+        with self._errors_named():
+            return [item for (item,) in self._base.execute(both, (request_id, request_id))]
+
     def tell(self, request_id: str, item: int, truth: int, now: float, rows: int = Bounds.rows) -> int:
         """Keep the right label of an answer, in place of one told before; gives the label that was answered.
 

@@ -18,7 +18,7 @@ import structlog
 from registry.feedback import Answer, Bounds, FeedbackError, Store, StoreFullError, UnknownAnswerError, Vote
 from registry.rules import Floats
 from service import metrics
-from service.errors import FeedbackFull, FeedbackUnavailable, ServiceError, UnknownAnswer, capital
+from service.errors import FeedbackFull, FeedbackUnavailable, ServiceError, UnknownAnswer, WrongFeedback, capital
 from service.settings import Settings, SettingsError
 from service.vote import Outcome
 
@@ -47,9 +47,9 @@ class _Told:
     """A right label, and the future that its sender awaits."""
 
     request_id: str
-    item: int
+    item: int | None  # of an answer to one picture it need not be said
     label: int
-    future: asyncio.Future[int]
+    future: asyncio.Future[tuple[int, int]]
 
 
 def bounds_of(settings: Settings) -> Bounds:
@@ -100,18 +100,19 @@ class Feedback:
         else:
             metrics.FEEDBACK_LOST.inc()
 
-    async def tell(self, request_id: str, item: int, label: int) -> int:
-        """Keep the right label of an answer, and give the one that was answered.
+    async def tell(self, request_id: str, item: int | None, label: int) -> tuple[int, int]:
+        """Keep the right label of an answer, and give which picture's it is and the label that was answered.
 
         Raises:
             UnknownAnswer: if no such answer is remembered.
+            WrongFeedback: if the answer is to several pictures, and which is not said.
             FeedbackFull: if there is no room for more.
             FeedbackUnavailable: if the store cannot be written.
         """
         # What another worker answered may lie in its queue still.
         end = time.monotonic() + self._patience
         while True:
-            future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+            future: asyncio.Future[tuple[int, int]] = asyncio.get_running_loop().create_future()
             self._jobs.put(_Told(request_id, item, label, future))
             try:
                 return await future
@@ -163,9 +164,13 @@ class Feedback:
 
     def _settle(self, told: _Told) -> None:
         """Keep one right label, and tell its sender what came of it."""
-        outcome: int | ServiceError
+        outcome: tuple[int, int] | ServiceError
         try:
-            outcome = self._open().tell(told.request_id, told.item, told.label, time.time(), self._bounds.rows)
+            store = self._open()
+            item = told.item if told.item is not None else _only(store.items(told.request_id))
+            outcome = item, store.tell(told.request_id, item, told.label, time.time(), self._bounds.rows)
+        except WrongFeedback as error:
+            outcome = error
         except UnknownAnswerError:
             outcome = UnknownAnswer()
         except StoreFullError as error:
@@ -186,6 +191,12 @@ class Feedback:
         return self._store
 
 
+def _only(items: list[int]) -> int:
+    if len(items) > 1:
+        raise WrongFeedback(f"That answer is to {len(items)} pictures: say which one's label it is as 'index', from 0.")
+    return next(iter(items), 0)
+
+
 def _answer(given: _Given) -> Answer:
     outcome = given.outcome
     picture = np.rint(given.picture * np.float32(255)).astype(np.uint8).tobytes()
@@ -193,7 +204,7 @@ def _answer(given: _Given) -> Answer:
     return Answer(given.request_id, given.item, given.time, picture, outcome.label, outcome.confidence, votes)
 
 
-def _resolve(future: asyncio.Future[int], outcome: int | ServiceError) -> None:
+def _resolve(future: asyncio.Future[tuple[int, int]], outcome: tuple[int, int] | ServiceError) -> None:
     if future.done():  # its sender has gone
         return
     if isinstance(outcome, ServiceError):

@@ -44,11 +44,15 @@ def up(
 
     from service.cluster import deployed
     from service.cluster.application import NAME, build, http_options
+    from service.server import listen
     from service.settings import SettingsError, read_settings
 
     scale = _scale(ingress=ingress, decode=decode, vote=vote, cpus=cpus, gpus=gpus)
     try:
-        options, application = http_options(read_settings()), build(scale)
+        settings = read_settings()
+        options, application = http_options(settings), build(scale)
+        if address is None:
+            listen(settings.host, settings.port).close()  # Ray's proxies would share it with those of another cluster
     except SettingsError as error:
         _refuse(str(error))
     with _told():

@@ -48,8 +48,12 @@ class Correction(BaseModel):
 
     request_id: str = Field(min_length=1, max_length=128, description="the answer's, as its receipt has it")
     label: Whole = Field(ge=0, le=9, description="the right one")
-    index: Whole = Field(
-        0, ge=0, le=10**6, description="which picture of a /predict/batch, or which of the `digits` of a /read, from 0"
+    index: Whole | None = Field(
+        None,
+        ge=0,
+        le=10**6,
+        description="which picture of a /predict/batch, or which of the `digits` of a /read, from 0; where there are "
+        "several it must be given",
     )
 
 
@@ -91,11 +95,11 @@ async def feedback(request: Request, memory: TheFeedback) -> FeedbackKept:
     if memory is None:
         raise FeedbackOff
     given = await _correction(request)
-    answered = await memory.tell(given.request_id, given.index, given.label)
+    index, answered = await memory.tell(given.request_id, given.index, given.label)
     request.state.log.update(of=given.request_id, label=given.label, answered=answered)
     return FeedbackKept(
         request_id=given.request_id,
-        index=given.index,
+        index=index,
         label=given.label,
         answered=answered,
         right=answered == given.label,

@@ -107,6 +107,10 @@ def test_the_pictures_of_a_batch_and_the_digits_of_a_number_have_an_index(fed: h
     of_number = {"request_id": number["receipt"]["request_id"], "label": 3, "index": last}
     assert fed.post("/feedback", json=of_number).json()["answered"] == number["digits"][last]["label"]
     assert fed.post("/feedback", json={**of_number, "index": last + 1}).status_code == 404
+    del of_number["index"]
+    unclear = fed.post("/feedback", json=of_number)
+    assert (unclear.status_code, unclear.json()["type"]) == (422, "urn:digitvote:wrong-feedback")
+    assert f"is to {last + 1} pictures" in unclear.json()["detail"]
     shown = np.asarray(Image.open(io.BytesIO(b64decode(number["digits"][last]["picture"].split(",")[1]))))
     assert [(row.answer.item, row.truth) for row in told(path)] == [(1, 4), (last, 3)]
     assert told(path)[1].answer.picture == shown.tobytes()

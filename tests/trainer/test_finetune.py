@@ -153,6 +153,7 @@ def test_what_cannot_be_started_from_is_told(tiny_run: TinyRun, digits: Mnist, p
     for text, artifacts, place, words in (
         (SHORT, tiny_run.artifacts, None, "recipe short: learns from feedback: give --data feedback:FILE"),
         (SHORT, tiny_run.artifacts, tmp_path / "none.db", r"none\.db: no such file; a service with DIGITVOTE_FEEDBACK"),
+        (SHORT, tiny_run.artifacts, tmp_path, r"is a folder; give the file that DIGITVOTE_FEEDBACK names"),
         (SHORT, tiny_run.artifacts, few, r"digits to learn and \d+ to judge by are too few.*finetune\.least is 10"),
         (SHORT, tiny_run.artifacts, empty, "0 digits to learn and 0 to judge by are too few"),
         (SHORT, tmp_path / "nowhere", path, "nowhere: holds no version of mlp to start from"),

@@ -55,6 +55,8 @@ def clean(path: Path) -> Cleaned:
     Raises:
         TrainerError: if the file is no store of feedback, or holds what is no digit.
     """
+    if path.is_dir():
+        raise TrainerError(f"{path}: is a folder; give the file that DIGITVOTE_FEEDBACK names, as feedback:FILE")
     if not path.is_file():
         raise TrainerError(f"{path}: no such file; a service with DIGITVOTE_FEEDBACK={path} writes it")
     labels: dict[bytes, set[int]] = {}

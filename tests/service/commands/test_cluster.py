@@ -1,6 +1,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -61,6 +62,15 @@ def test_a_setting_that_a_cluster_cannot_have_is_told(
     monkeypatch.setenv(f"DIGITVOTE_{name}", value)
     done = CliRunner().invoke(cli, ["up"])
     assert (done.exit_code, told in done.output) == (2, True), done.output
+
+
+def test_a_port_that_is_taken_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`up` starts no cluster where something listens already, as another cluster's proxies may, which would share it."""
+    pytest.importorskip("ray", reason="ray is not installed: pip install 'digitvote[ray]'")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        monkeypatch.setenv("DIGITVOTE_PORT", str(taken.getsockname()[1]))
+        done = CliRunner().invoke(cli, ["up"])
+    assert (done.exit_code, "on which nothing listens yet" in done.output) == (2, True), done.output
 
 
 def test_the_shipped_configuration_fits_rays_schema() -> None:
