@@ -211,7 +211,7 @@ class ObjectStore(BaseModel):
     """The object store that versions come from; while it is not reached those that were copied before are served."""
 
     address: str = Field(examples=["s3://bucket/prefix"])
-    reached: bool = Field(examples=[True], description="at the last look")
+    reached: bool = Field(examples=[True], description="at the last look; false before the first")
     reason: str | None = Field(None, examples=[None], description="why it was not reached")
     seen: datetime | None = Field(None, description="when it last was, since the service started")
 

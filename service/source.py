@@ -75,7 +75,7 @@ def of_store(source: Folder | Mirror) -> ObjectStore | None:
         return None
     return ObjectStore(
         address=str(source.address),
-        reached=source.trouble is None,
+        reached=source.trouble is None and bool(source.seen),
         reason=source.trouble,
         seen=datetime.fromtimestamp(source.seen, UTC) if source.seen else None,
     )

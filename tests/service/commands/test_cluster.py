@@ -65,7 +65,7 @@ def test_a_setting_that_a_cluster_cannot_have_is_told(
 
 
 def test_a_port_that_is_taken_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`up` starts no cluster where something listens already, as another cluster's proxies may, which would share it."""
+    """`up` starts no cluster where something listens already: another cluster's proxies would share it."""
     pytest.importorskip("ray", reason="ray is not installed: pip install 'digitvote[ray]'")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         monkeypatch.setenv("DIGITVOTE_PORT", str(taken.getsockname()[1]))
