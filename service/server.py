@@ -23,6 +23,7 @@ from service.settings import Settings, SettingsError
 
 _BACKLOG = 2048  # connections that may wait to be taken, as uvicorn has it
 _SWITCH = 0.0005  # seconds that the batcher's thread, back from the models, waits for the event loop to let it go on
+_CLOSE = (b"connection", b"close")
 _TICKS = 10  # a second, at which uvicorn looks whether it should end
 _PATIENCE = 15  # seconds until a worker that gives its supervisor no sign is replaced
 
@@ -106,17 +107,24 @@ class Server(uvicorn.Server):
         """Turn /health to draining; only a first SIGTERM leaves time until it is seen."""
         self.ensemble.draining = True
         self._drains = sig == signal.SIGTERM and not self.should_exit
+        self._close_connections()
         super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve on while those who send requests here learn that they should not, then finish what is in flight."""
-        self.config.encoded_headers.append((b"connection", b"close"))
+        self._close_connections()
         for _ in range(math.ceil(self._settings.drain_seconds * _TICKS)):
             if not self._drains:
                 break
-            await self.on_tick(0)  # by which every answer gets that header
+            await self.on_tick(0)
             await asyncio.sleep(1 / _TICKS)
         await super().shutdown(sockets)
+
+    def _close_connections(self) -> None:
+        """Have every answer from now on say that its connection closes."""
+        if _CLOSE not in self.config.encoded_headers:
+            self.config.encoded_headers.append(_CLOSE)  # of which uvicorn makes the default headers anew each second
+            self.server_state.default_headers = [*self.server_state.default_headers, _CLOSE]
 
     @property
     def ensemble(self) -> Ensemble:
