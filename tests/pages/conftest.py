@@ -1,7 +1,9 @@
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Page, expect, sync_playwright
@@ -59,7 +61,14 @@ class Watch:
 @pytest.fixture(params=[{}], ids=[""])
 def page(browser: Browser, url: str, request: pytest.FixtureRequest) -> Iterator[Page]:
     """The start page in a window of its own, of the size and kind that a test's parameters ask; it must do no fault."""
-    context = browser.new_context(base_url=url, **{"viewport": {"width": 1280, "height": 900}, **request.param})
+    with start_page(browser, url, **request.param) as opened:
+        yield opened
+
+
+@contextmanager
+def start_page(browser: Browser, url: str, **kind: Any) -> Iterator[Page]:
+    """A service's start page in a window of its own; it must do no fault."""
+    context = browser.new_context(base_url=url, **{"viewport": {"width": 1280, "height": 900}, **kind})
     context.set_default_timeout(20_000)
     watch = Watch(context, url)
     opened = context.new_page()

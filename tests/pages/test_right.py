@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 from registry.feedback import Store
 from service.app import create_app
 from service.settings import Settings
-from tests.pages.conftest import Watch
+from tests.pages.conftest import start_page
 from tests.pages.strokes import draw
 from tests.support import ROOT, hosting, wait_until_loaded
 
@@ -34,14 +34,8 @@ def fed(release: Path, store: Path) -> Iterator[str]:
 @pytest.fixture
 def asking(browser: Browser, fed: str) -> Iterator[Page]:
     """Its start page in a window of its own; it must do no fault."""
-    context = browser.new_context(base_url=fed, viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(20_000)
-    watch = Watch(context, fed)
-    opened = context.new_page()
-    opened.goto("/")
-    yield opened
-    context.close()
-    assert watch.faults == []
+    with start_page(browser, fed) as opened:
+        yield opened
 
 
 def kept(store: Path) -> list[tuple[int, int, int]]:

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from tests.service.test_workers import children
-from tests.service.waiting import until
 from tests.support import Fragile, drawing, encoded, publish_model, publish_three, serving
+from tests.waiting import until
 
 LIGHT, HEAVY = encoded(drawing(width=3)), encoded(drawing(width=12))
 

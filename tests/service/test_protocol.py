@@ -11,8 +11,9 @@ import pytest
 
 from service.protocol import FIELDS, HEAD_BYTES
 from tests.held import held_by
-from tests.service.waiting import counted, until
+from tests.service.waiting import counted
 from tests.support import Process, drawing, encoded, serving
+from tests.waiting import until
 
 PICTURE = encoded(drawing())
 FORM = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n%b\r\n--x--\r\n' % PICTURE

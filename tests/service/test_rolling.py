@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from tests.ports import free_port
-from tests.service.waiting import until
 from tests.support import ROOT, drawing, encoded, serving
+from tests.waiting import until
 
 CONFIG = ROOT / "deploy" / "nginx" / "digitvote.conf"
 SENDERS = 4

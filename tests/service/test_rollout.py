@@ -13,6 +13,7 @@ import torch
 from structlog.testing import capture_logs
 
 from registry import torchscript
+from registry.address import Address
 from registry.golden import Golden
 from registry.manifest import GATE
 from registry.publish import publish
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.anyio
 
 
 @asynccontextmanager
-async def loaded(artifacts: Path, **changes: object) -> AsyncIterator[Ensemble]:
+async def loaded(artifacts: Path | Address, **changes: object) -> AsyncIterator[Ensemble]:
     """An ensemble that has loaded its models, and looks at the artifacts when it is told to."""
     settings = Settings.model_validate({"artifacts": artifacts, "poll_seconds": 0, "max_batch": 4, **changes})
     ensemble = Ensemble(settings)

@@ -15,8 +15,9 @@ import pytest
 from service.app import create_app
 from service.server import Server
 from service.settings import Settings
-from tests.service.waiting import address, counted, refused, until
+from tests.service.waiting import address, counted, refused
 from tests.support import ROOT, Process, drawing, encoded, serving
+from tests.waiting import until
 
 
 def greeting(server: Process) -> str:

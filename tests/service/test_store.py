@@ -4,8 +4,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import httpx
@@ -22,9 +21,9 @@ from service.errors import NoQuorum
 from service.settings import Settings, SettingsError, read_settings
 from tests import objectstore
 from tests.objectstore import S3
+from tests.service import test_rollout as rollouts
 from tests.service.test_metrics import samples
 from tests.service.test_rollout import tried, voting
-from tests.service.waiting import until
 from tests.support import (
     ROOT,
     Linear,
@@ -36,6 +35,7 @@ from tests.support import (
     serving,
     wait_until_loaded,
 )
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -67,17 +67,9 @@ def put(address: Address, root: Path, model: str, version: int) -> None:
     at(address).publish(manifest, files)
 
 
-@asynccontextmanager
-async def loaded(address: Address, cache: Path, **changes: object) -> AsyncIterator[Ensemble]:
-    """An ensemble that has loaded its models, and looks at the store when it is told to."""
-    told = {"artifacts": address, "artifacts_cache": cache, "poll_seconds": 0, "max_batch": 4, **changes}
-    ensemble = Ensemble(Settings.model_validate(told))
-    ensemble.start()
-    await ensemble.loaded.wait()
-    try:
-        yield ensemble
-    finally:
-        await ensemble.stop()
+def loaded(address: Address, cache: Path, **changes: object) -> AbstractAsyncContextManager[Ensemble]:
+    """An ensemble that has loaded its models from a store, which it looks at when it is told to."""
+    return rollouts.loaded(address, artifacts_cache=cache, **changes)
 
 
 async def test_rollout_and_rollback(address: Address, release: Path, tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.service.waiting import address, counted, refused, until
+from tests.service.waiting import address, counted, refused
 from tests.support import ROOT, Linear, Process, drawing, encoded, publish_model, publish_three, serving
+from tests.waiting import until
 
 WORKERS = 2
 

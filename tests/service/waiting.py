@@ -6,7 +6,6 @@ import httpx
 
 from tests.service.test_metrics import samples
 from tests.support import Process
-from tests.waiting import until as until
 
 
 def counted(server: Process, name: str, **labels: str) -> float:

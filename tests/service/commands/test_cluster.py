@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 from service.commands.cluster import cli
 from tests import objectstore
 from tests.objectstore import S3
-from tests.service.waiting import until
 from tests.support import ROOT
+from tests.waiting import until
 
 
 def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
