@@ -8,7 +8,7 @@ import subprocess
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,9 +43,22 @@ class _Handler(WSGIRequestHandler):
     disable_nagle_algorithm = True
 
 
+def _bound(port: int) -> socket.socket:
+    """A listener on a port, once whatever else looked whether it is free is gone again."""
+    found: list[socket.socket] = []
+
+    def bind() -> bool:
+        with suppress(OSError):
+            found.append(socket.create_server(("127.0.0.1", port)))
+        return bool(found)
+
+    until(bind, f"port {port} is in use")
+    return found[0]
+
+
 @dataclass
 class S3:
-    """moto's S3 on a port of this machine; its buckets outlive `stop`, and no other is given its port meanwhile."""
+    """moto's S3 on a port of this machine; its buckets outlive `stop`."""
 
     requests: list[tuple[str, str]] = field(default_factory=list)  # methods and paths, in order
     passing: threading.Event = field(default_factory=threading.Event)  # not set: requests hang
@@ -57,25 +70,25 @@ class S3:
         self.passing.set()
         self._app = DomainDispatcherApplication(create_backend_app)
         self._one = threading.Lock()
-        self._held = socket.socket()  # bound, but not listening: connections are refused while nothing else does
-        self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._held.bind(("127.0.0.1", 0))
-        self.port: int = self._held.getsockname()[1]
+        self.port = free_port()
 
     def start(self) -> None:
         """Listen."""
-        self._server = make_server("127.0.0.1", self.port, self._answer, threaded=True, request_handler=_Handler)
+        with _bound(self.port) as listener:
+            self._server = make_server(
+                "127.0.0.1",
+                self.port,
+                self._answer,
+                threaded=True,
+                request_handler=_Handler,
+                fd=listener.fileno(),  # of which it makes its own
+            )
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def stop(self) -> None:
         """Refuse connections."""
         self._server.shutdown()
         self._server.server_close()
-
-    def close(self) -> None:
-        """Stop for good."""
-        self.stop()
-        self._held.close()
 
     @contextmanager
     def down(self) -> Iterator[None]:
@@ -129,7 +142,7 @@ def s3() -> Iterator[S3]:
     fsspec.get_filesystem_class("s3").clear_instance_cache()  # which know another port
     with _variables(AWS_ENDPOINT_URL=f"http://127.0.0.1:{store.port}", **_ACCESS):
         yield store
-    store.close()
+    store.stop()
 
 
 def azurite() -> str | None:

@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 import threading
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, ExitStack
 from pathlib import Path
 
 import httpx
@@ -156,7 +156,8 @@ async def test_a_start_without_the_store(s3: S3, address: Address, release: Path
     put(address, release, "cnn", 2)
     async with loaded(address, tmp_path) as ensemble:
         assert await voting(ensemble) == {**FIRST, "cnn": 2}
-    with s3.down():
+    with ExitStack() as outage:
+        outage.enter_context(s3.down())
         async with loaded(address, tmp_path) as ensemble:
             assert await voting(ensemble) == {**FIRST, "cnn": 2}
             state, reason = ensemble.health()
@@ -169,11 +170,10 @@ async def test_a_start_without_the_store(s3: S3, address: Address, release: Path
             with pytest.raises(NoQuorum) as raised:  # whoever sends a picture is not told where the store is
                 ensemble.check()
             assert str(raised.value) == "0 of 3 models can vote, 2 must. /health says why."
-            s3.start()
+            outage.close()
             await ensemble.rollout.look()
             assert ensemble.health() == ("ready", None)
             assert await voting(ensemble) == {**FIRST, "cnn": 2}
-            s3.stop()
 
 
 async def test_a_damaged_copy_is_not_served(s3: S3, address: Address, tmp_path: Path) -> None:
