@@ -31,11 +31,10 @@ class TorchEngine:
             module = torchscript.load(artifact.model, self.device)
             if self.device != "cpu":
                 return torchscript.predictor(module, self.device)
-            packed = torchscript.optimize(module)
-            if packed is module:
+            if not torchscript.has_convolutions(module):
                 return torchscript.predictor(module)
+            several = torchscript.predictor(torchscript.optimize(module))
             one = torchscript.predictor(torchscript.load_for_one(artifact.model))
         except RuntimeError as error:
             raise ArtifactError(f"model.pt cannot be loaded: {str(error).strip().splitlines()[0]}") from error
-        several = torchscript.predictor(packed)
         return lambda pictures: (one if len(pictures) == 1 else several)(pictures)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from registry import store
+from registry import store, torchscript
 from registry.open import open_version
 from registry.rules import probabilities
 from service.engine.engine import open_engine
@@ -41,6 +41,18 @@ def test_engines_give_the_same_probabilities(name: str, size: int) -> None:
         for predict in predictors
     )
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-4)
+
+
+def test_a_picture_alone_is_run_by_convolutions_laid_out_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a model with convolutions another module than that of batches runs a lone picture; of one without the same."""
+    laid_out = torchscript.load(torchscript.dump(Linear(0)))
+    monkeypatch.setattr(torchscript, "load_for_one", lambda _: laid_out)
+    pictures = digits()[:2, np.newaxis].astype(np.float32) / np.float32(255)
+    expected = torchscript.predictor(laid_out)(pictures)
+    for name, convolves in (("cnn", True), ("lenet5", True), ("mlp", False)):
+        predict = open_engine(Settings()).predictor(open_version(RELEASE, name, store.latest(RELEASE, name) or 0))
+        assert np.allclose(predict(pictures[:1]), expected[:1], atol=1e-4) == convolves
+        assert not np.allclose(predict(pictures), expected, atol=1e-4)
 
 
 def test_without_torch_the_release_is_served() -> None:
