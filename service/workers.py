@@ -113,7 +113,6 @@ class Supervisor(multiprocess.Multiprocess):
     def run(self) -> None:
         """Supervise until SIGTERM or SIGINT, then wait for what the workers have in flight."""
         # Memory is shared until one side writes to it, as the collector would.
-        gc.collect()
         gc.freeze()
         gc.enable()
         super().run()

@@ -73,7 +73,6 @@ class RemoteEnsemble(Ensemble):
         self.device = report.device
         self._told.take(report)
         if not self.loaded.is_set():
-            gc.collect()
             gc.freeze()
             self.loaded.set()
 
