@@ -9,7 +9,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -288,13 +288,18 @@ class Store:
         """
         if path.exists():
             raise FeedbackError(f"{path}: is there already: give another name")
-        with Store(path) as other, other._errors_named():
-            rows = self._base.execute(f"SELECT {_ANSWER}, told, truth FROM feedback ORDER BY id")  # noqa: S608
-            with other._transaction():
-                sql = f"INSERT INTO feedback ({_ANSWER}, told, truth) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
-                count = other._base.executemany(sql, rows).rowcount
-            other._base.execute("PRAGMA journal_mode = DELETE")
-            return count
+        try:
+            with Store(path) as other, other._errors_named():
+                rows = self._base.execute(f"SELECT {_ANSWER}, told, truth FROM feedback ORDER BY id")  # noqa: S608
+                with other._transaction():
+                    sql = f"INSERT INTO feedback ({_ANSWER}, told, truth) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+                    count = other._base.executemany(sql, rows).rowcount
+                other._base.execute("PRAGMA journal_mode = DELETE")
+                return count
+        except BaseException:
+            with suppress(OSError):
+                path.unlink()  # an empty store would be taken for one without feedback
+            raise
 
     def _empty_log(self) -> None:
         """Write the log into the file, which waits for whoever reads what was there before, and cut it to nothing."""

@@ -27,7 +27,7 @@ def count(store: Place) -> None:
     with _opened(store, read_only=True) as opened:
         kept, pending = opened.counts()
         told = [(one.truth, one.answer.label, one.time) for one in opened.told()]
-    typer.echo(f"{kept} answers with feedback, {pending} that can still be fed back")
+    typer.echo(f"{_answers(kept)} with feedback, {pending} that can still be fed back")
     if told:
         first, last = (_day(found) for found in (min(t for *_, t in told), max(t for *_, t in told)))
         right = sum(truth == label for truth, label, _ in told)
@@ -44,7 +44,7 @@ def export(
     """Copy all feedback into another store, without the answers that have none."""
     with _opened(store, read_only=True) as opened:
         copied = opened.copy(file)
-    typer.echo(f"{copied} answers with feedback in {file}")
+    typer.echo(f"{_answers(copied)} with feedback in {file}")
 
 
 @feedback.command()
@@ -62,7 +62,7 @@ def forget(
         raise typer.BadParameter("name request ids, or give --older-than DAYS")
     with _opened(store, read_only=False) as opened:
         before = None if days is None else time.time() - days * _DAY
-        typer.echo(f"{opened.forget(requests or (), before=before)} answers deleted")
+        typer.echo(f"{_answers(opened.forget(requests or (), before=before))} deleted")
 
 
 @contextmanager
@@ -76,6 +76,10 @@ def _opened(path: Path, *, read_only: bool) -> Iterator[Store]:
     except FeedbackError as error:
         typer.echo(error, err=True)
         raise typer.Exit(2) from error
+
+
+def _answers(number: int) -> str:
+    return "1 answer" if number == 1 else f"{number} answers"
 
 
 def _day(seconds: float) -> str:

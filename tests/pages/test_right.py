@@ -62,6 +62,7 @@ def test_a_person_says_what_is_right_with_the_mouse_and_with_keys(asking: Page, 
     asking.get_by_role("button", name="No").focus()
     asking.keyboard.press("Enter")
     expect(asking.locator("#right-no")).to_have_attribute("aria-expanded", "true")
+    expect(asking.locator('[data-label="7"]')).to_be_hidden()  # what No denies is not offered
     for _ in range(2):  # past the 0 to the 1
         asking.keyboard.press("Tab")
     asking.keyboard.press("Space")

@@ -133,6 +133,16 @@ def test_a_copy_holds_the_feedback_alone(store: Store, tmp_path: Path) -> None:
         store.copy(tmp_path / "copy.db")
 
 
+def test_a_copy_that_fails_leaves_no_file(store: Store, tmp_path: Path) -> None:
+    """Of a store that cannot be read there is no copy, not an empty one, and another may be given that name."""
+    with sqlite3.connect(store.path) as other:
+        other.execute("ALTER TABLE feedback RENAME TO lost")
+    other.close()
+    with pytest.raises(FeedbackError, match="no such table"):
+        store.copy(tmp_path / "copy.db")
+    assert not list(tmp_path.glob("copy*"))
+
+
 @contextmanager
 def locked_up(path: Path) -> Iterator[Path]:
     """A file in a folder in which nobody may write, for a user that is not root."""

@@ -24,6 +24,7 @@ for (const button of digits.querySelectorAll("button")) {
 
 function open(shown) {
   digits.hidden = !shown;
+  for (const button of digits.querySelectorAll("button")) button.hidden = Number(button.dataset.label) === about?.label;
   no.setAttribute("aria-expanded", `${shown}`);
 }
 

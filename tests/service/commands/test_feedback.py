@@ -43,10 +43,10 @@ def test_export_writes_a_store(path: Path, tmp_path: Path) -> None:
 
 def test_forget_deletes_by_id_and_by_age(path: Path) -> None:
     """Of named requests all goes, whether fed back or not; of the others what is older."""
-    assert ask(path, "forget", "c", "none").stdout == "1 answers deleted\n"
-    assert ask(path, "forget", "--older-than", "5").stdout == "1 answers deleted\n"
-    assert ask(path, "count").stdout.startswith("1 answers with feedback, 0 that")
-    assert ask(path, "forget", "--older-than", "0").stdout == "1 answers deleted\n"
+    assert ask(path, "forget", "c", "none").stdout == "1 answer deleted\n"
+    assert ask(path, "forget", "--older-than", "5").stdout == "1 answer deleted\n"
+    assert ask(path, "count").stdout.startswith("1 answer with feedback, 0 that")
+    assert ask(path, "forget", "--older-than", "0").stdout == "1 answer deleted\n"
     nothing = ask(path, "forget")
     assert nothing.exit_code == 2
     assert "name request ids, or give --older-than DAYS" in nothing.stderr
