@@ -82,7 +82,7 @@ def decode(content: bytes, max_pixels: int, side: int = WORKING_SIDE) -> Decoded
         TooManyPixels: if its header announces more than `max_pixels`, or what takes too much memory to decode.
     """
     if (plain := read_plain(content, max_pixels)) is not None:
-        return Decoded(plain.astype(np.float32) / np.float32(255), plain.shape[1], plain.shape[0])
+        return Decoded(_unit(plain), plain.shape[1], plain.shape[0])
     held = content.startswith(_JPEG) and is_held(content)
     try:
         image = Image.open(BytesIO(content), formats=FORMATS)
@@ -181,7 +181,7 @@ def _brightness(image: Image.Image, side: int) -> tuple[Floats, tuple[Step, ...]
         image.close()  # its memory is wanted for what follows
         return _mixed(_on_ground(Image.fromarray(small, "RGBa").convert("RGBA")), ("grounded",))
     if image.mode in ("1", "L"):
-        return _reduced(image, side, lambda part: part.convert("L")).astype(np.float32) / np.float32(255), ()
+        return _unit(_reduced(image, side, lambda part: part.convert("L"))), ()
     return _mixed(_reduced(image, side, lambda part: part.convert("RGB")), ())
 
 
@@ -228,7 +228,12 @@ def _mixed(colours: Pixels, steps: tuple[Step, ...]) -> tuple[Floats, tuple[Step
             axis = (axis if axis @ _LUMA >= 0 else -axis).astype(np.float32)
             mix = colours.astype(np.float32) @ (axis / np.float32(255)) - np.minimum(axis, 0).sum()
             return np.clip(mix, 0, 1), (*steps, "mixed")
-    return cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY).astype(np.float32) / np.float32(255), steps
+    return _unit(cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY)), steps
+
+
+def _unit(pixels: Pixels) -> Floats:
+    """Bytes as 0..1, in one pass."""
+    return np.divide(pixels, np.float32(255), dtype=np.float32)
 
 
 def _reduced(image: Image.Image, side: int, convert: Callable[[Image.Image], Image.Image]) -> Pixels:
