@@ -46,7 +46,7 @@ def find_ink(gray: Floats) -> Ink:
     if scale < 1:
         surface = surface + _shading(difference, dark=dark)
         surface = np.asarray(cv2.resize(surface, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
-    strength = surface - gray if dark else gray - surface
+    strength = np.subtract(surface, gray, out=surface) if dark else np.subtract(gray, surface, out=surface)
     noise = _noise(strength)
     for _ in range(_SMOOTHINGS):
         if noise * _GRAINY < float(strength.max()):
@@ -54,14 +54,20 @@ def find_ink(gray: Floats) -> Ink:
         spread = max(0.6, max(height, width) / 200)
         strength = np.asarray(cv2.GaussianBlur(strength, (0, 0), spread), dtype=np.float32)
         noise = _noise(strength)
-    return Ink(np.maximum(strength, 0), "dark on light" if dark else "light on dark", noise)
+    _, inked = cv2.threshold(strength, 0, 0, cv2.THRESH_TOZERO, dst=strength)
+    return Ink(np.asarray(inked, dtype=np.float32), "dark on light" if dark else "light on dark", noise)
 
 
 def _noise(strength: Floats) -> float:
     """The standard deviation of what is paper in a signed difference [H, W], from the quarter that differs least."""
     step = max(1, max(strength.shape) // 100)
-    values = np.abs(strength[::step, ::step]).ravel()
-    return float(np.sort(values)[values.size // 4]) / 0.3186  # of equal values a partition takes ten times as long
+    return _quarter(np.abs(strength[::step, ::step])) / 0.3186
+
+
+def _quarter(values: Floats) -> float:
+    """The value that a quarter of some [H, W] lie below."""
+    place = values.size // 4
+    return float(np.partition(values, place, axis=None)[place])
 
 
 def _shading(difference: Floats, *, dark: bool) -> Floats:
@@ -73,8 +79,7 @@ def _shading(difference: Floats, *, dark: bool) -> Floats:
     smooth = cv2.blur(difference, (3, 3))
     filled = cv2.morphologyEx(smooth, cv2.MORPH_CLOSE if dark else cv2.MORPH_OPEN, kernel)
     # Noise makes the filled ground too light, or too dark: as far as paper, most of a picture, lies off it.
-    gap = np.sort(np.abs(filled - difference), axis=None)
-    bias = float(gap[gap.size // 4])
+    bias = _quarter(np.abs(filled - difference))
     return np.asarray(filled - bias if dark else filled + bias, dtype=np.float32)
 
 
