@@ -177,12 +177,18 @@ def _brightness(image: Image.Image, side: int) -> tuple[Floats, tuple[Step, ...]
         return np.asarray(_reduced(image, side, _unit_scale(image)), dtype=np.float32), ()
     if image.has_transparency_data:
         # With its colours weighted by their opacity, so that what is transparent does not colour its neighbours.
-        small = _reduced(image, side, lambda part: part.convert("RGBA").convert("RGBa"))
+        small = _reduced(image, side, _weighted)
         image.close()  # its memory is wanted for what follows
+        if cv2.extractChannel(small, 3).min() == 255:  # opaque, as most that could be transparent are
+            return _mixed(cv2.cvtColor(small, cv2.COLOR_RGBA2RGB), ("grounded",))
         return _mixed(_on_ground(Image.fromarray(small, "RGBa").convert("RGBA")), ("grounded",))
     if image.mode in ("1", "L"):
         return _unit(_reduced(image, side, lambda part: part.convert("L"))), ()
     return _mixed(_reduced(image, side, lambda part: part.convert("RGB")), ())
+
+
+def _weighted(part: Image.Image) -> Image.Image:
+    return (part if part.mode == "RGBA" else part.convert("RGBA")).convert("RGBa")
 
 
 def _unit_scale(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
