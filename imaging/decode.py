@@ -1,7 +1,7 @@
 """A file becomes brightness: any format, mode, transparency and turn, reduced to what a digit needs."""
 
 import warnings as python_warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
@@ -175,20 +175,20 @@ def _orientation(image: Image.Image) -> tuple[Turn, bool]:
 def _brightness(image: Image.Image, side: int) -> tuple[Floats, tuple[Step, ...]]:
     if image.mode.startswith(("I", "F")):
         return np.asarray(_reduced(image, side, _unit_scale(image)), dtype=np.float32), ()
-    if image.has_transparency_data:
+    steps: tuple[Step, ...] = ("grounded",) if image.has_transparency_data else ()
+    if steps and not _is_opaque(image, side):
         # With its colours weighted by their opacity, so that what is transparent does not colour its neighbours.
-        small = _reduced(image, side, _weighted)
+        small = _reduced(image, side, lambda part: part.convert("RGBA").convert("RGBa"))
         image.close()  # its memory is wanted for what follows
-        if cv2.extractChannel(small, 3).min() == 255:  # opaque, as most that could be transparent are
-            return _mixed(cv2.cvtColor(small, cv2.COLOR_RGBA2RGB), ("grounded",))
-        return _mixed(_on_ground(Image.fromarray(small, "RGBa").convert("RGBA")), ("grounded",))
+        return _mixed(_on_ground(Image.fromarray(small, "RGBa").convert("RGBA")), steps)
     if image.mode in ("1", "L"):
         return _unit(_reduced(image, side, lambda part: part.convert("L"))), ()
-    return _mixed(_reduced(image, side, lambda part: part.convert("RGB")), ())
+    return _mixed(_reduced(image, side, lambda part: part.convert("RGB")), steps)
 
 
-def _weighted(part: Image.Image) -> Image.Image:
-    return (part if part.mode == "RGBA" else part.convert("RGBA")).convert("RGBa")
+def _is_opaque(image: Image.Image, side: int) -> bool:
+    """Whether nothing shows through, as of most pictures that have an alpha channel: no ground is looked for then."""
+    return image.mode == "RGBA" and all(part.getchannel("A").getextrema()[0] == 255 for part in _parts(image, side))
 
 
 def _unit_scale(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
@@ -243,17 +243,29 @@ def _unit(pixels: Pixels) -> Floats:
 
 
 def _reduced(image: Image.Image, side: int, convert: Callable[[Image.Image], Image.Image]) -> Pixels:
-    """A converted copy of at most `side` pixels a side; strip by strip, as a large picture takes memory enough once."""
-    factor = max(1, max(image.size) // side)
+    """A converted copy of at most `side` pixels a side."""
+    factor = _factor(image, side)
     if factor == 1:
         small = np.asarray(convert(image))
     else:
-        width, height = image.size
-        tops = range(0, height, _STRIP * factor)
-        parts = (image.crop((0, top, width, min(top + _STRIP * factor, height))) for top in tops)
-        small = np.concatenate([np.asarray(convert(part).reduce(factor)) for part in parts])
+        small = np.concatenate([np.asarray(convert(part).reduce(factor)) for part in _parts(image, side)])
     scale = side / max(small.shape[:2])
     if scale < 1:
         size = max(1, round(small.shape[1] * scale)), max(1, round(small.shape[0] * scale))
         small = cv2.resize(small, size, interpolation=cv2.INTER_AREA)
     return small
+
+
+def _factor(image: Image.Image, side: int) -> int:
+    """By how much a picture is reduced before it is resized."""
+    return max(1, max(image.size) // side)
+
+
+def _parts(image: Image.Image, side: int) -> Iterable[Image.Image]:
+    """The strips of a picture that is to be reduced, as a large one takes memory enough once; of another all of it."""
+    factor = _factor(image, side)
+    if factor == 1:
+        return (image,)
+    width, height = image.size
+    tops = range(0, height, _STRIP * factor)
+    return (image.crop((0, top, width, min(top + _STRIP * factor, height))) for top in tops)
