@@ -15,6 +15,7 @@ Polarity = Literal["dark on light", "light on dark"]
 _SIDE = 80  # pixels at which the ground is estimated: it varies slowly
 _REACHES = (0.3, 0.2, 0.1)  # of full scale: what is nearer than that to the surface is paper, ever closer
 _EVEN = 0.01  # of full scale: paper that varies less is even
+_RIDGE = np.float32(1e-4) * np.eye(6, dtype=np.float32)  # what keeps the fit from being undetermined
 _MOSTLY = 0.5  # of a picture, for its paper to be called so
 _BROAD = 0.33  # of the picture's side: broader than any stroke
 _GRAINY = 10.0  # times its noise that ink stands out at least, or the picture is smoothed
@@ -90,9 +91,10 @@ def _surface(levels: Floats) -> Floats:
     """
     values = levels.ravel()
     start = _usual(levels)
-    even = values[np.abs(values - start) < _EVEN]
-    if values.size < _SIDE * _SIDE // 4 and even.size > _MOSTLY * values.size:  # a drawing, and no photo reduced
-        return np.full(levels.shape, even.mean(), dtype=np.float32)
+    if values.size < _SIDE * _SIDE // 4:  # a drawing, and no photo reduced
+        even = values[np.abs(values - start) < _EVEN]
+        if even.size > _MOSTLY * values.size:
+            return np.full(levels.shape, even.mean(), dtype=np.float32)
     surface = np.full(levels.size, start, dtype=np.float32)
     terms = _quadratic(levels.shape)
     for reach in _REACHES:
@@ -100,8 +102,8 @@ def _surface(levels: Floats) -> Floats:
         if close.sum() < max(_SIDE, 0.1 * levels.size):
             break
         weighted = terms * close[:, np.newaxis]
-        normal = weighted.T @ terms + np.float32(1e-4) * np.eye(6, dtype=np.float32)
-        surface = (terms @ np.linalg.solve(normal, weighted.T @ values)).astype(np.float32)
+        normal = weighted.T @ terms + _RIDGE
+        surface = np.asarray(terms @ np.linalg.solve(normal, weighted.T @ values), dtype=np.float32)
     return surface.reshape(levels.shape)
 
 
