@@ -49,7 +49,7 @@ def find_strokes(gray: Floats) -> Strokes:
     steps: list[Step] = ["flattened"]
     warnings = []
     mask = (ink.strength > threshold).view(np.uint8)
-    if max(gray.shape) > _DRAWING and _is_hair(mask):
+    if max(gray.shape) > _DRAWING and is_hair(mask):
         # Reduced to less than a pixel, a pen's line is dashed: it falls within pixels here and between them there.
         ink = replace(ink, strength=cv2.GaussianBlur(ink.strength, (0, 0), 1).astype(np.float32))
         threshold, full = _levels(ink)
@@ -71,7 +71,8 @@ def whitened(strength: Floats, threshold: float, full: float) -> Floats:
     return np.clip(white, 0, 1, out=white)
 
 
-def _is_hair(mask: Mask) -> bool:
+def is_hair(mask: Mask) -> bool:
+    """Whether the strokes of a mask [H, W], which has some, are thinner than 2.5 pixels."""
     inked = mask[bounds(mask).slices]
     within = cv2.erode(inked, _AROUND, borderType=cv2.BORDER_CONSTANT, borderValue=0)
     # Where half of all ink has ink all around it, strokes are wider, and need not be measured.
