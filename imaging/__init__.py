@@ -104,8 +104,8 @@ def look(gray: Floats) -> Seen:
     box = bounds(digit)
     if edges := box.touches(*gray.shape):
         warnings.append(f"may be cut off at the {' and the '.join(edges)} edge: leave a margin")
-    part = slice(box.top, box.bottom), slice(box.left, box.right)
-    white = whitened(strength[part], threshold, full) * cv2.dilate(digit[part], np.ones((3, 3), np.uint8))
+    white = whitened(strength[box.slices], threshold, full)
+    white *= cv2.dilate(digit[box.slices], np.ones((3, 3), np.uint8))
     picture, last = lay_out(white)
     return Seen(picture[np.newaxis], box, strokes.polarity, 0, (*steps, *last), tuple(warnings), alone)
 
@@ -127,22 +127,31 @@ def _grown(digit: Mask, mask: Mask, strength: Floats, threshold: float) -> Mask 
     Nor are they its own where they lead far beyond all strong ink that they join, or from edge to edge.
     """
     inked = digit | (strength > threshold).view(np.uint8)
-    least = _WORTH * cv2.countNonZero(digit)
-    if cv2.countNonZero(inked) - cv2.countNonZero(digit) < least:
+    place = bounds(inked).slices  # paper without ink need not be walked through
+    own, inked = digit[place], inked[place]
+    least = _WORTH * cv2.countNonZero(own)
+    if cv2.countNonZero(inked & _beside(own, 1)) < least:  # soft edges alone, whatever the strokes' width
         return None
-    width = stroke_width(digit)
-    edge = 2 * max(1, round(width / 2)) + 1
-    beside = np.asarray(1 - cv2.dilate(digit, np.ones((edge, edge), np.uint8)), dtype=np.uint8)
+    width = stroke_width(own)
+    beside = _beside(own, max(1, round(width / 2)))
     if cv2.countNonZero(inked & beside) < least:
         return None
     _, labels = cv2.connectedComponents(inked, connectivity=8, ltype=cv2.CV_16U)
     mine = np.zeros(int(labels.max()) + 1, dtype=np.uint8)
-    mine[labels[digit > 0]] = 1
-    grown = mine[labels]
-    added = grown & beside
+    mine[labels[own > 0]] = 1
+    joined = mine[labels]
+    added = joined & beside
     if cv2.countNonZero(added) < least or stroke_width(added) < _AS_WIDE * width:
         return None
+    grown = np.zeros_like(digit)
+    grown[place] = joined
     strong, large = bounds(mask & grown), bounds(grown)
     new_edges = set(large.touches(*digit.shape)) - set(strong.touches(*digit.shape))
     far = max(large.width, large.height) > _FARTHEST * max(strong.width, strong.height)
     return None if far or len(new_edges) > 1 else grown
+
+
+def _beside(mask: Mask, reach: int) -> Mask:
+    """The pixels [H, W] that lie farther than some from all of a mask."""
+    side = 2 * reach + 1
+    return np.asarray(1 - cv2.dilate(mask, np.ones((side, side), np.uint8)), dtype=np.uint8)

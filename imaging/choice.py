@@ -18,6 +18,8 @@ _STRAIGHT = 0.06  # width by length of a straight line, at most
 
 def choose(shapes: Sequence[Shape], height: int, width: int) -> tuple[list[Shape], list[Shape]]:
     """The shapes of the most prominent digit of a picture [height, width], and the others."""
+    if len(shapes) == 1:
+        return list(shapes), []
     framed = [shape for shape in shapes if _is_frame(shape, shapes)]
     shapes = [shape for shape in shapes if shape not in framed] or shapes
     main = max(shapes, key=lambda shape: _prominence(shape, height, width))
@@ -32,6 +34,8 @@ def choose(shapes: Sequence[Shape], height: int, width: int) -> tuple[list[Shape
 
 def is_row(chosen: Sequence[Shape], others: Sequence[Shape], height: int, width: int) -> bool:
     """Whether other digits stand beside the chosen one, whole, as in a number; what the edge cuts off is none."""
+    if not others:
+        return False
     box, mass = around(shape.box for shape in chosen), sum(shape.mass for shape in chosen)
     free = not box.touches(height, width)
     return any(

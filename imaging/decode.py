@@ -1,7 +1,7 @@
 """A file becomes brightness: any format, mode, transparency and turn, reduced to what a digit needs."""
 
 import warnings as python_warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
@@ -82,7 +82,7 @@ def decode(content: bytes, max_pixels: int, side: int = WORKING_SIDE) -> Decoded
         TooManyPixels: if its header announces more than `max_pixels`, or what takes too much memory to decode.
     """
     if (plain := read_plain(content, max_pixels)) is not None:
-        return Decoded(plain.astype(np.float32) / np.float32(255), plain.shape[1], plain.shape[0])
+        return Decoded(_unit(plain), plain.shape[1], plain.shape[0])
     held = content.startswith(_JPEG) and is_held(content)
     try:
         image = Image.open(BytesIO(content), formats=FORMATS)
@@ -175,14 +175,20 @@ def _orientation(image: Image.Image) -> tuple[Turn, bool]:
 def _brightness(image: Image.Image, side: int) -> tuple[Floats, tuple[Step, ...]]:
     if image.mode.startswith(("I", "F")):
         return np.asarray(_reduced(image, side, _unit_scale(image)), dtype=np.float32), ()
-    if image.has_transparency_data:
+    steps: tuple[Step, ...] = ("grounded",) if image.has_transparency_data else ()
+    if steps and not _is_opaque(image, side):
         # With its colours weighted by their opacity, so that what is transparent does not colour its neighbours.
         small = _reduced(image, side, lambda part: part.convert("RGBA").convert("RGBa"))
         image.close()  # its memory is wanted for what follows
-        return _mixed(_on_ground(Image.fromarray(small, "RGBa").convert("RGBA")), ("grounded",))
+        return _mixed(_on_ground(Image.fromarray(small, "RGBa").convert("RGBA")), steps)
     if image.mode in ("1", "L"):
-        return _reduced(image, side, lambda part: part.convert("L")).astype(np.float32) / np.float32(255), ()
-    return _mixed(_reduced(image, side, lambda part: part.convert("RGB")), ())
+        return _unit(_reduced(image, side, lambda part: part.convert("L"))), ()
+    return _mixed(_reduced(image, side, lambda part: part.convert("RGB")), steps)
+
+
+def _is_opaque(image: Image.Image, side: int) -> bool:
+    """Whether nothing shows through, as of most pictures that have an alpha channel: no ground is looked for then."""
+    return image.mode == "RGBA" and all(part.getchannel("A").getextrema()[0] == 255 for part in _parts(image, side))
 
 
 def _unit_scale(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
@@ -228,21 +234,38 @@ def _mixed(colours: Pixels, steps: tuple[Step, ...]) -> tuple[Floats, tuple[Step
             axis = (axis if axis @ _LUMA >= 0 else -axis).astype(np.float32)
             mix = colours.astype(np.float32) @ (axis / np.float32(255)) - np.minimum(axis, 0).sum()
             return np.clip(mix, 0, 1), (*steps, "mixed")
-    return cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY).astype(np.float32) / np.float32(255), steps
+    return _unit(cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY)), steps
+
+
+def _unit(pixels: Pixels) -> Floats:
+    """Bytes as 0..1, in one pass."""
+    return np.divide(pixels, np.float32(255), dtype=np.float32)
 
 
 def _reduced(image: Image.Image, side: int, convert: Callable[[Image.Image], Image.Image]) -> Pixels:
-    """A converted copy of at most `side` pixels a side; strip by strip, as a large picture takes memory enough once."""
-    factor = max(1, max(image.size) // side)
+    """A converted copy of at most `side` pixels a side."""
+    factor = _factor(image, side)
     if factor == 1:
         small = np.asarray(convert(image))
     else:
-        width, height = image.size
-        tops = range(0, height, _STRIP * factor)
-        parts = (image.crop((0, top, width, min(top + _STRIP * factor, height))) for top in tops)
-        small = np.concatenate([np.asarray(convert(part).reduce(factor)) for part in parts])
+        small = np.concatenate([np.asarray(convert(part).reduce(factor)) for part in _parts(image, side)])
     scale = side / max(small.shape[:2])
     if scale < 1:
         size = max(1, round(small.shape[1] * scale)), max(1, round(small.shape[0] * scale))
         small = cv2.resize(small, size, interpolation=cv2.INTER_AREA)
     return small
+
+
+def _factor(image: Image.Image, side: int) -> int:
+    """By how much a picture is reduced before it is resized."""
+    return max(1, max(image.size) // side)
+
+
+def _parts(image: Image.Image, side: int) -> Iterable[Image.Image]:
+    """The strips of a picture that is to be reduced, as a large one takes memory enough once; of another all of it."""
+    factor = _factor(image, side)
+    if factor == 1:
+        return (image,)
+    width, height = image.size
+    tops = range(0, height, _STRIP * factor)
+    return (image.crop((0, top, width, min(top + _STRIP * factor, height))) for top in tops)

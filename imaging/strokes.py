@@ -7,7 +7,7 @@ import numpy as np
 
 from imaging.errors import BlankPicture
 from imaging.ground import Ink, Polarity, find_ink
-from imaging.shapes import Mask, printed_lines, stroke_width
+from imaging.shapes import Mask, bounds, printed_lines, stroke_width
 from imaging.steps import Step
 from registry.rules import Floats
 
@@ -17,6 +17,7 @@ _NEARLY = 0.75  # of full ink: what is that strong is ink
 _FAINT = 0.15  # of full scale: ink that stands out less is worth a word
 _DRAWING = 100  # pixels a side: what is smaller was drawn so, and not reduced
 _MIDDLES = (np.arange(64) + 0.5) / 64  # of the bins that strengths are counted in
+_AROUND = np.ones((3, 3), np.uint8)
 _HAIR = 2.5  # pixels: strokes thinner than that are smoothed
 
 
@@ -47,12 +48,12 @@ def find_strokes(gray: Floats) -> Strokes:
     threshold, full = _levels(ink)
     steps: list[Step] = ["flattened"]
     warnings = []
-    mask = (ink.strength > threshold).astype(np.uint8)
-    if max(gray.shape) > _DRAWING and stroke_width(mask) < _HAIR:
+    mask = (ink.strength > threshold).view(np.uint8)
+    if max(gray.shape) > _DRAWING and is_hair(mask):
         # Reduced to less than a pixel, a pen's line is dashed: it falls within pixels here and between them there.
         ink = replace(ink, strength=cv2.GaussianBlur(ink.strength, (0, 0), 1).astype(np.float32))
         threshold, full = _levels(ink)
-        mask = (ink.strength > threshold).astype(np.uint8)
+        mask = (ink.strength > threshold).view(np.uint8)
     lines = printed_lines(mask)
     if lines.any():
         mask = mask & (1 - lines)
@@ -65,8 +66,17 @@ def find_strokes(gray: Floats) -> Strokes:
 
 def whitened(strength: Floats, threshold: float, full: float) -> Floats:
     """Strength [H, W] as white ink in 0..1: what is fainter than half the threshold is paper, the rest stays soft."""
-    white = (strength - np.float32(threshold / 2)) / np.float32(full - threshold / 2)
-    return np.asarray(np.minimum(np.maximum(white, 0), 1), dtype=np.float32)
+    white = strength - np.float32(threshold / 2)
+    white /= np.float32(full - threshold / 2)
+    return np.clip(white, 0, 1, out=white)
+
+
+def is_hair(mask: Mask) -> bool:
+    """Whether the strokes of a mask [H, W], which has some, are thinner than 2.5 pixels."""
+    inked = mask[bounds(mask).slices]
+    within = cv2.erode(inked, _AROUND, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    # Where half of all ink has ink all around it, strokes are wider, and need not be measured.
+    return 2 * cv2.countNonZero(within) <= cv2.countNonZero(inked) and stroke_width(inked) < _HAIR
 
 
 def _floor(ink: Ink) -> float:
@@ -82,10 +92,12 @@ def _levels(ink: Ink) -> tuple[float, float]:
     Raises:
         BlankPicture: if nothing is.
     """
-    floor, top = _floor(ink), float(ink.strength.max()) + 1e-6
-    if top <= floor:
+    floor = _floor(ink)
+    above_floor = ink.strength[ink.strength >= floor]  # a picture is paper mostly
+    if not above_floor.size:
         raise BlankPicture
-    counts = cv2.calcHist([ink.strength], [0], None, [64], [floor, top]).ravel()
+    top = float(above_floor.max()) + 1e-6
+    counts = cv2.calcHist([above_floor], [0], None, [64], [floor, top]).ravel()
     middles = floor + _MIDDLES * (top - floor)
     below = counts.cumsum()
     if below[-1] == 0:

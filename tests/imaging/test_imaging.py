@@ -103,6 +103,26 @@ def test_each_kind_of_pixel_is_read(mode: str) -> None:
     assert distance(seen(digit()), seen(MODES[mode]())) < 0.2
 
 
+@pytest.mark.parametrize("side", [140, 500, 900])
+def test_a_channel_of_full_opacity_changes_nothing(side: int) -> None:
+    """An opaque picture is read as the one without its alpha channel, though it says that it was grounded."""
+    page = digit(3, side).convert("RGB")
+    plain, opaque = (read(encoded(page.convert(mode)), LIMIT) for mode in ("RGB", "RGBA"))
+    np.testing.assert_array_equal(opaque.picture, plain.picture)
+    assert (opaque.box, opaque.warnings) == (plain.box, plain.warnings)
+    assert {*opaque.steps} == {*plain.steps, "grounded"}
+
+
+@pytest.mark.parametrize("side", [140, 900])
+def test_a_hole_at_the_very_end_is_laid_on_a_ground(side: int) -> None:
+    """One transparent strip at the bottom of an opaque picture is not taken for black ink."""
+    page = digit(3, side).convert("RGBA")
+    whole = read(encoded(page), LIMIT).box
+    page.paste((0, 0, 0, 0), (0, page.height - 8, page.width, page.height))
+    found = read(encoded(page), LIMIT).box
+    assert max(abs(found.top - whole.top), abs(found.height - whole.height)) <= 8
+
+
 def test_cmyk_and_float_tiffs_are_read() -> None:
     """A CMYK JPEG and a float TIFF give what plain gray gives."""
     assert distance(seen(digit()), seen(digit().convert("CMYK"), "JPEG")) < 0.1
