@@ -69,7 +69,7 @@ def _noise(strength: Floats) -> float:
 def _quarter(values: Floats) -> float:
     """The value that a quarter of some [H, W] lie below."""
     place = values.size // 4
-    # Of a small drawing most are equal: a partition then takes eight times as long as a sort, of a photo's half as long.
+    # Most of a small drawing's are equal: a partition then takes eight times a sort's time, of a photo's half of it.
     ordered = np.sort(values, axis=None) if values.size < _SMALL else np.partition(values, place, axis=None)
     return float(ordered[place])
 
