@@ -10,7 +10,7 @@ from service.vote import Outcome, Reason
 Reject = Literal["off", "balanced", "strict"]
 
 # The least confidence that is accepted, beside the gate: docs/pictures.md has what others would refuse.
-CONFIDENCE: dict[Strictness, float] = {"balanced": 0.5, "strict": 0.9}
+CONFIDENCE: dict[Strictness, float] = {"balanced": 0.55, "strict": 0.9}
 
 
 def accept(outcomes: list[Outcome], scores: Floats | None, gate: Manifest | None, reject: Reject) -> list[Outcome]:

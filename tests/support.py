@@ -21,7 +21,7 @@ import uvicorn
 from fastapi import FastAPI
 from PIL import Image, ImageDraw
 
-from registry import torchscript
+from registry import store, torchscript
 from registry.address import Address
 from registry.golden import Golden
 from registry.manifest import GATE, Manifest
@@ -30,8 +30,14 @@ from registry.rules import Floats
 from tests.drafts import draft
 
 ROOT = Path(__file__).parent.parent
+RELEASE = ROOT / "artifacts"
 # Errors of POST /feedback alone.
 OF_FEEDBACK = {"feedback-off", "feedback-full", "feedback-unavailable", "unknown-answer", "wrong-feedback"}
+
+
+def committed(model: str) -> int:
+    """The committed version of a model: the oldest, as what was published beside it since is newer."""
+    return store.versions(RELEASE, model)[0]
 
 
 class Linear(torch.nn.Module):

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from registry import store
-from tests.support import ROOT
+from tests.support import RELEASE, ROOT, committed
 
-ARTIFACTS = ROOT / "artifacts"
 NAMES = {"LeNet-5": "lenet5", "MLP": "mlp", "CNN": "cnn"}
 README = (ROOT / "README.md").read_text()
 TRAINING = (ROOT / "docs" / "training.md").read_text()
@@ -19,7 +18,7 @@ PICTURES = (ROOT / "docs" / "pictures.md").read_text()
 def report(model: str) -> dict[str, Any]:
     """The figures of a committed model's report."""
     found: dict[str, Any] = json.loads(
-        (store.version_path(ARTIFACTS, model, 1) / "report" / "metrics.json").read_text()
+        (store.version_path(RELEASE, model, committed(model)) / "report" / "metrics.json").read_text()
     )
     return found
 
@@ -39,7 +38,7 @@ def percent(share: float) -> str:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_readme_has_each_models_figures(name: str) -> None:
     """Parameters, accuracy and calibration error in README.md are those of manifest and report."""
-    manifest, figures = store.manifest(ARTIFACTS, NAMES[name], 1), report(NAMES[name])
+    manifest, figures = store.manifest(RELEASE, NAMES[name], committed(NAMES[name])), report(NAMES[name])
     test = manifest.metrics["test"]
     told = [f"{manifest.parameters:,}", percent(test.accuracy), percent(test.calibration_error)]
     assert row(README, name, 3) == told

@@ -35,7 +35,7 @@ STROKES: dict[int, list[list[Point]]] = {
 
 
 # A 9 so open that it may be a 4.
-SPLIT: list[list[Point]] = [[*_arc(0.5, 0.38, 0.15, 0.16, -104, -360), (0.65, 0.38), (0.6, 0.8)]]
+SPLIT: list[list[Point]] = [[*_arc(0.5, 0.38, 0.15, 0.16, -102, -360), (0.65, 0.38), (0.62, 0.8)]]
 SCRIBBLE: list[list[Point]] = [[(0.2 + 0.025 * step, 0.7 if step % 2 else 0.3) for step in range(25)]]
 
 

@@ -1,5 +1,6 @@
 """The models' page and the operator's."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -7,24 +8,36 @@ from pathlib import Path
 import httpx
 from playwright.sync_api import Page, Route, expect
 
-from tests.support import ROOT
+from registry import store
+from tests.support import RELEASE, ROOT, committed
 
 
 def test_the_report_shows_each_model(page: Page) -> None:
     """Of each model the version that votes, its accuracy, curve, confusion matrix and worst mistakes are shown."""
+    manifest = store.manifest(RELEASE, "cnn", committed("cnn"))
+    report = json.loads((store.version_path(RELEASE, "cnn", manifest.version) / "report/metrics.json").read_text())
+    test, vote = manifest.metrics["test"], report["vote"]["test"]["weighted"]
     page.goto("/report")
     heads = page.locator(".overview thead th")
     expect(heads).to_have_count(4)
-    expect(heads.nth(1)).to_have_text(re.compile("^CNN version 1 *voting now$"))
+    expect(heads.nth(1)).to_have_text(re.compile(f"^CNN version {manifest.version} *voting now$"))
     figures = page.locator(".overview tbody tr td:nth-of-type(2)")
     told = " ".join(figures.all_inner_texts())
-    for figure in ("99.73 %", "27 of 10,000 misread", "264,090", "1.03 MB", "12,624,896", "release"):
+    for figure in (
+        f"{test.accuracy:.2%}".replace("%", " %"),
+        f"{round((1 - test.accuracy) * test.examples)} of 10,000 misread",
+        f"{manifest.parameters:,}",
+        "1.03 MB",
+        "12,624,896",
+        "release",
+    ):
         assert figure in told
-    expect(page.get_by_text("counted by the rule weighted) read 99.77 % of 10,000 test digits right")).to_be_visible()
+    read = f"counted by the rule weighted) read {vote['accuracy'] * 100:.2f} % of 10,000 test digits right"
+    expect(page.get_by_text(read)).to_be_visible()
     expect(page.locator(".confusion")).to_have_count(3)
     expect(page.locator(".curve")).to_have_count(4)
     expect(page.get_by_role("figure")).to_have_count(3 * 5 + 2)
-    mistakes = page.get_by_role("img", name="The worst mistakes of CNN, version 1")
+    mistakes = page.get_by_role("img", name=f"The worst mistakes of CNN, version {manifest.version}")
     mistakes.scroll_into_view_if_needed()
     page.wait_for_function("image => image.complete && image.naturalWidth > 100", arg=mistakes.element_handle())
 
@@ -120,13 +133,14 @@ def test_the_dashboard_tells_of_versions_that_do_not_simply_vote(page: Page) -> 
 
 def test_versions_stand_side_by_side(page: Page, release: Path) -> None:
     """A version published beside the one that votes is shown beside it, newest first."""
-    second = release / "cnn" / "2"
-    shutil.copytree(release / "cnn" / "1", second)
-    manifest = second / "manifest.json"
-    manifest.write_text(manifest.read_text().replace('"version": 1,', '"version": 2,', 1))
+    version = committed("cnn")
+    newer = release / "cnn" / str(version + 1)
+    shutil.copytree(store.version_path(release, "cnn", version), newer)
+    manifest = newer / "manifest.json"
+    manifest.write_text(manifest.read_text().replace(f'"version": {version},', f'"version": {version + 1},', 1))
     try:
         page.goto("/report")
         heads = page.locator('section[aria-labelledby="cnn"] h3')
-        expect(heads).to_have_text(["version 2", re.compile("^version 1 voting now$")])
+        expect(heads).to_have_text([f"version {version + 1}", re.compile(f"^version {version} voting now$")])
     finally:
-        shutil.rmtree(second)
+        shutil.rmtree(newer)

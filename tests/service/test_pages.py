@@ -20,7 +20,18 @@ from service.schemas import Stage, State
 from service.settings import Settings
 from service.vote import Reason
 from tests.imaging.test_page import blots
-from tests.support import ROOT, Linear, drawing, encoded, hosting, publish_model, publish_three, wait_until_loaded
+from tests.support import (
+    RELEASE,
+    ROOT,
+    Linear,
+    committed,
+    drawing,
+    encoded,
+    hosting,
+    publish_model,
+    publish_three,
+    wait_until_loaded,
+)
 
 PAGES = ("/", "/report", "/dashboard", "/docs", "/redoc")
 
@@ -106,23 +117,23 @@ def test_a_body_that_does_not_come_is_cut_off_here_too(artifacts: Path) -> None:
 
 def test_only_pictures_that_a_manifest_lists_are_given_out() -> None:
     """A picture of a report is served; a path out of it, what is no picture and what is not listed are not."""
-    release = ROOT / "artifacts"
-    with hosting(create_app(Settings(artifacts=release))) as client:
+    version = committed("cnn")
+    with hosting(create_app(Settings(artifacts=RELEASE))) as client:
         wait_until_loaded(client)
-        given = client.get("/report/cnn/1/mistakes.png")
+        given = client.get(f"/report/cnn/{version}/mistakes.png")
         assert (given.status_code, given.headers["content-type"]) == (200, "image/png")
-        listed = set(store.manifest(release, "cnn", 1).files)
+        listed = set(store.manifest(RELEASE, "cnn", version).files)
         assert "report/metrics.json" in listed
         for path in (
-            "cnn/1/metrics.json",
-            "cnn/1/model.pt",
-            "cnn/1/..%2Fmodel.pt",
-            "cnn/1/%2E%2E%2Fmanifest.json",
-            "..%2Fartifacts%2Fcnn/1/mistakes.png",
+            f"cnn/{version}/metrics.json",
+            f"cnn/{version}/model.pt",
+            f"cnn/{version}/..%2Fmodel.pt",
+            f"cnn/{version}/%2E%2E%2Fmanifest.json",
+            f"..%2Fartifacts%2Fcnn/{version}/mistakes.png",
             "cnn/99/mistakes.png",
             "cnn/0/mistakes.png",
-            "cnn/1/refused.png",
-            "nobody/1/mistakes.png",
+            f"cnn/{version}/refused.png",
+            f"nobody/{version}/mistakes.png",
         ):
             assert client.get(f"/report/{path}").status_code == 404, path
         assert client.get("/report/cnn/first/mistakes.png").status_code == 400

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from registry import store
-from tests.support import ROOT
+from tests.support import RELEASE, ROOT, committed
 from tests.trainer.conftest import OTHER, TinyRun, cli, process
 from trainer import reproduce
 from trainer.errors import TrainerError
@@ -45,9 +45,9 @@ def test_disagreement(tiny_run: TinyRun, tmp_path: Path) -> None:
 
 def test_targets_are_left_out() -> None:
     """Neither a model's target nor the vote's keeps what was trained again from being compared."""
-    manifest = store.manifest(ROOT / "artifacts", "cnn", 1)
+    manifest = store.manifest(RELEASE, "cnn", committed("cnn"))
     assert manifest.recipe["vote"]["target"] > 0
-    found = reproduce.original(ROOT / "artifacts" / "cnn" / "1").recipe
+    found = reproduce.original(store.version_path(RELEASE, "cnn", committed("cnn"))).recipe
     assert {found.vote.target, *(one.target for one in found.models.values())} == {0}
     assert found.models["cnn"].epochs == manifest.recipe["models"]["cnn"]["epochs"]
 
@@ -70,7 +70,7 @@ def test_committed_versions_can_be_trained_again(model: str) -> None:
 
 def test_other_data(tmp_path: Path) -> None:
     """Data other than the version's is refused before training, by the file."""
-    done = cli("reproduce", ROOT / "artifacts" / "mlp" / "1", *OTHER, "--runs", tmp_path / "runs")
+    done = cli("reproduce", store.version_path(RELEASE, "mlp", committed("mlp")), *OTHER, "--runs", tmp_path / "runs")
     assert done.returncode == 2
-    assert "train-images-idx3-ubyte: not what mlp 1 was trained on" in done.stderr
+    assert f"train-images-idx3-ubyte: not what mlp {committed('mlp')} was trained on" in done.stderr
     assert not (tmp_path / "runs").exists()

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from service.commands.cluster import cli
 from tests import objectstore
 from tests.objectstore import S3
-from tests.support import ROOT
+from tests.support import RELEASE, ROOT, committed
 from tests.waiting import until
 
 
@@ -101,11 +101,13 @@ def check_what_it_tells_of_the_store(client: httpx.Client, s3: S3, address: str)
     assert client.post("/predict", files=seven).json()["label"] == 7
     assert reached()
     assert client.get("/health").json()["store"]["seen"]
-    assert [each["manifest"]["version"] for each in client.get("/models").json()["models"]] == [1, 1, 1]
-    assert 'src="report/cnn/1/' in client.get("/report").text
-    picture = client.get("/report/cnn/1/mistakes.png")
-    assert picture.content == (ROOT / "artifacts/cnn/1/report/mistakes.png").read_bytes()
-    assert client.get("/report/cnn/1/none.png").status_code == 404
+    versions = {each["model"]: each["manifest"]["version"] for each in client.get("/models").json()["models"]}
+    assert versions == {name: committed(name) for name in ("mlp", "cnn", "lenet5")}
+    shown = f"cnn/{committed('cnn')}"
+    assert f'src="report/{shown}/' in client.get("/report").text
+    picture = client.get(f"/report/{shown}/mistakes.png")
+    assert picture.content == (RELEASE / shown / "report/mistakes.png").read_bytes()
+    assert client.get(f"/report/{shown}/none.png").status_code == 404
     assert "right.js" not in client.get("/").text
     assert client.post("/feedback", json={"request_id": "0", "label": 7}).status_code == 404
     with s3.down():

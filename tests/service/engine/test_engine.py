@@ -15,11 +15,10 @@ from service.engine.engine import open_engine
 from service.models import LoadError, load_version
 from service.settings import Settings, SettingsError
 from tests.mnist import digits, labels
-from tests.support import ROOT, Linear, encoded, publish_model, serving
+from tests.support import RELEASE, ROOT, Linear, committed, encoded, publish_model, serving
 
 ENGINES = ("torch", "onnx")
 NAMES = ("mlp", "cnn", "lenet5", "gate")
-RELEASE = ROOT / "artifacts"
 
 
 def serve_without(module: str) -> tuple[str, ...]:
@@ -100,15 +99,16 @@ def test_a_version_without_a_graph_is_served_by_torch_alone(tmp_path: Path) -> N
 def test_altered_bytes_are_not_run(tmp_path: Path, file: str) -> None:
     """A graph, or weights, of another sha256 than the manifest's are refused before onnxruntime sees them."""
     shutil.copytree(RELEASE / "lenet5", tmp_path / "lenet5")
-    path = tmp_path / "lenet5" / "1" / file
+    version = committed("lenet5")
+    path = store.version_path(tmp_path, "lenet5", version) / file
     path.write_bytes(path.read_bytes() + b"\0")
     with pytest.raises(LoadError, match=f"{file}: sha256 is"):
-        load_version(tmp_path, "lenet5", 1, open_engine(Settings(engine="onnx")), 8)
+        load_version(tmp_path, "lenet5", version, open_engine(Settings(engine="onnx")), 8)
 
 
 def test_files_are_read_once(tmp_path: Path) -> None:
     """A model is run from the bytes that were verified: what becomes of its files afterwards changes nothing."""
     shutil.copytree(RELEASE / "lenet5", tmp_path / "lenet5")
-    artifact = open_version(tmp_path, "lenet5", 1)
+    artifact = open_version(tmp_path, "lenet5", committed("lenet5"))
     shutil.rmtree(tmp_path / "lenet5")
     artifact.golden.check(open_engine(Settings(engine="onnx")).predictor(artifact))
