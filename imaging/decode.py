@@ -262,7 +262,7 @@ def _factor(image: Image.Image, side: int) -> int:
 
 
 def _parts(image: Image.Image, side: int) -> Iterable[Image.Image]:
-    """The strips of a picture that is to be reduced, as a large one takes memory enough once; of another all of it."""
+    """The strips of a picture that is to be reduced, as a large one takes memory enough; else all as one."""
     factor = _factor(image, side)
     if factor == 1:
         return (image,)

@@ -9,7 +9,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -286,20 +286,27 @@ class Store:
         Raises:
             FeedbackError: if there is such a file already, or it cannot be written.
         """
-        if path.exists():
-            raise FeedbackError(f"{path}: is there already: give another name")
+        try:
+            path.touch(0o600, exist_ok=False)
+        except FileExistsError as error:
+            raise FeedbackError(f"{path}: is there already: give another name") from error
+        except OSError as error:
+            raise FeedbackError(f"{path}: {error.strerror or error}") from error
         try:
             with Store(path) as other, other._errors_named():
-                rows = self._base.execute(f"SELECT {_ANSWER}, told, truth FROM feedback ORDER BY id")  # noqa: S608
                 with other._transaction():
                     sql = f"INSERT INTO feedback ({_ANSWER}, told, truth) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
-                    count = other._base.executemany(sql, rows).rowcount
+                    count = other._base.executemany(sql, self._rows()).rowcount
                 other._base.execute("PRAGMA journal_mode = DELETE")
                 return count
         except BaseException:
-            with suppress(OSError):
-                path.unlink()  # an empty store would be taken for one without feedback
+            path.unlink(missing_ok=True)  # an empty store would be taken for one without feedback
             raise
+
+    def _rows(self) -> Iterator[tuple[object, ...]]:
+        """All feedback as it lies in the table; what is wrong with it is told of this file, not of its copy."""
+        with self._errors_named():
+            yield from self._base.execute(f"SELECT {_ANSWER}, told, truth FROM feedback ORDER BY id")  # noqa: S608
 
     def _empty_log(self) -> None:
         """Write the log into the file, which waits for whoever reads what was there before, and cut it to nothing."""

@@ -79,8 +79,8 @@ class Ensemble:
             self._batcher.start()
         except Exception:  # as loading anew would not mend it, /health says failed
             log.exception("the models could not be loaded")
-        # What is imported stays for good: the collector need not look at it again and again. Nor before: to find 8,000
-        # objects among 400,000 would take a fifth of a second.
+        # What is imported stays for good: the collector need not look at it again and again. Nothing is collected
+        # first: that takes 0.2 s, finds 8,000 of 390,000 objects and gives no memory back.
         gc.freeze()
         gc.enable()
         self.loaded.set()

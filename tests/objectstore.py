@@ -1,5 +1,6 @@
 """Object stores for tests: moto's S3 over HTTP, which can be made to fail, and emulators of Azure's and Google's."""
 
+import errno
 import logging
 import os
 import shutil
@@ -8,7 +9,7 @@ import subprocess
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,8 +49,11 @@ def _bound(port: int) -> socket.socket:
     found: list[socket.socket] = []
 
     def bind() -> bool:
-        with suppress(OSError):
+        try:
             found.append(socket.create_server(("127.0.0.1", port)))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
         return bool(found)
 
     until(bind, f"port {port} is in use")
@@ -141,8 +145,10 @@ def s3() -> Iterator[S3]:
     store.start()
     fsspec.get_filesystem_class("s3").clear_instance_cache()  # which know another port
     with _variables(AWS_ENDPOINT_URL=f"http://127.0.0.1:{store.port}", **_ACCESS):
-        yield store
-    store.stop()
+        try:
+            yield store
+        finally:
+            store.stop()
 
 
 def azurite() -> str | None:

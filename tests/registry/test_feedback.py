@@ -138,9 +138,11 @@ def test_a_copy_that_fails_leaves_no_file(store: Store, tmp_path: Path) -> None:
     with sqlite3.connect(store.path) as other:
         other.execute("ALTER TABLE feedback RENAME TO lost")
     other.close()
-    with pytest.raises(FeedbackError, match="no such table"):
+    with pytest.raises(FeedbackError, match=r"feedback\.db: no such table"):
         store.copy(tmp_path / "copy.db")
     assert not list(tmp_path.glob("copy*"))
+    with pytest.raises(FeedbackError, match=r"copy\.db: No such file or directory"):
+        store.copy(tmp_path / "none" / "copy.db")
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from fastapi import FastAPI
 from PIL import Image
 
 from imaging import read
+from service.acceptance import CONFIDENCE
 from service.access import REFUSALS
 from service.app import create_app
 from service.errors import MEDIA_TYPE, all_errors
@@ -61,7 +62,7 @@ def test_an_answer_holds_the_vote_and_how_it_came_about(client: httpx.Client) ->
     )
     assert answer["confidence"] == pytest.approx(weighted / 6, abs=1e-5)
     assert answer["missing"] == answer["warnings"] == []
-    assert answer["accepted"] == (answer["confidence"] >= 0.5) == (answer["reason"] is None)
+    assert answer["accepted"] == (answer["confidence"] >= CONFIDENCE["balanced"]) == (answer["reason"] is None)
     assert answer["receipt"]["batch_size"] >= 1
     assert answer["receipt"]["device"] in ("cpu", "cuda")
     assert all(answer["receipt"][f"{step}_ms"] >= 0 for step in ("decode", "queue", "inference"))
