@@ -10,7 +10,7 @@ from registry.feedback import Answer, Store, Vote
 from trainer import pen
 
 # A writer's sevens: a long serif, a wide foot as a 2 has one, leaning to the left.
-_STROKES = ("0,36 4,0! 54,0! 30,100", "0,100 64,97")
+_STROKES = ("0,36 4,0! 54,0! 22,100", "4,100 70,97")
 _HAND = pen.Hand(slant=(-30, -12))
 
 

@@ -13,6 +13,7 @@ from ray import serve
 from ray.serve._private.common import ReplicaState
 from ray.serve.context import _get_global_client
 
+from registry import store
 from service.cluster import deployed as outside
 from service.cluster.application import NAME
 from tests.service.cluster.conftest import Deployed
@@ -104,11 +105,11 @@ def test_a_model_is_unloaded_and_loaded_in_all_replicas(deployed: Deployed) -> N
 def test_a_new_version_is_taken_up_by_every_replica(deployed: Deployed, expected: list[Answer]) -> None:
     """A version that is published under load is served by all replicas after its checks, and no request fails."""
     with loaded(str(deployed.client.base_url), expected, 4) as load:
-        publish_again(deployed.artifacts, "mlp")
-        until(lambda: versions("mlp") == {2}, "not every replica has taken up the new version")
+        new = publish_again(deployed.artifacts, "mlp")
+        until(lambda: versions("mlp") == {new}, "not every replica has taken up the new version")
         until(lambda: load.right >= 20, "too little was answered")
     assert (load.wrong, load.failed) == ([], {})
-    assert deployed.client.post("/predict", files={"file": thousand()[0]}).json()["votes"][0]["version"] == 2
+    assert deployed.client.post("/predict", files={"file": thousand()[0]}).json()["votes"][0]["version"] == new
 
 
 def test_replicas_come_and_go_with_the_load(deployed: Deployed, expected: list[Answer]) -> None:
@@ -152,12 +153,14 @@ def lose(deployment: str) -> None:
     )
 
 
-def publish_again(artifacts: Path, name: str) -> None:
-    """The newest version of a model once more, as the next."""
-    staged = shutil.copytree(artifacts / name / "1", artifacts / name / ".staging-2")
+def publish_again(artifacts: Path, name: str) -> int:
+    """The newest version of a model once more, as the next, which is given."""
+    newest = store.versions(artifacts, name)[-1]
+    staged = shutil.copytree(store.version_path(artifacts, name, newest), artifacts / name / ".staging-again")
     manifest = json.loads((staged / "manifest.json").read_text())
-    (staged / "manifest.json").write_text(json.dumps(manifest | {"version": 2}))
-    staged.rename(artifacts / name / "2")
+    (staged / "manifest.json").write_text(json.dumps(manifest | {"version": newest + 1}))
+    staged.rename(store.version_path(artifacts, name, newest + 1))
+    return newest + 1
 
 
 def versions(model: str) -> set[int | None]:

@@ -12,6 +12,7 @@ import typer
 import yaml  # type: ignore[import-untyped]
 from typer.testing import CliRunner
 
+from registry.manifest import GATE
 from service.commands.cluster import cli
 from tests import objectstore
 from tests.objectstore import S3
@@ -162,7 +163,8 @@ def test_up_status_and_down_on_this_machine(ray_folder: Path, s3: S3, tmp_path: 
         told = run("status")
         assert told.returncode == 0, told.stdout + told.stderr
         assert re.search(r"^digitvote  RUNNING  http://", told.stdout)
-        assert len(re.findall(r"vote#\w+  ready  mlp 1, cnn 1, lenet5 1, gate 2", told.stdout)) == 2
+        versions = ", ".join(f"{name} {committed(name)}" for name in ("mlp", "cnn", "lenet5", GATE))
+        assert len(re.findall(rf"vote#\w+  ready  {versions}\n", told.stdout)) == 2
         told = run("down")
         assert told.stdout == "digitvote is down\n", told.stderr
         up.stdout.read()
