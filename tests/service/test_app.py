@@ -3,7 +3,6 @@ import logging
 import shutil
 import socket
 import threading
-import time
 import warnings
 from base64 import b64decode
 from concurrent.futures import ThreadPoolExecutor
