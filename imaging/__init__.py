@@ -152,6 +152,6 @@ def _grown(digit: Mask, mask: Mask, strength: Floats, threshold: float) -> Mask 
 
 
 def _beside(mask: Mask, reach: int) -> Mask:
-    """The pixels [H, W] that lie farther than some from all of a mask."""
+    """The pixels [H, W] that lie more than `reach` from every pixel of a mask."""
     side = 2 * reach + 1
     return np.asarray(1 - cv2.dilate(mask, np.ones((side, side), np.uint8)), dtype=np.uint8)

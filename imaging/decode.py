@@ -262,7 +262,7 @@ def _factor(image: Image.Image, side: int) -> int:
 
 
 def _parts(image: Image.Image, side: int) -> Iterable[Image.Image]:
-    """The strips of a picture that is to be reduced, as a large one takes memory enough; else all as one."""
+    """The parts that a picture is reduced by: strips of a large one, as it takes memory enough once, or all of it."""
     factor = _factor(image, side)
     if factor == 1:
         return (image,)

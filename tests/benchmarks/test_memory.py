@@ -4,7 +4,7 @@ import os
 import pytest
 
 from benchmarks.memory import growth, holding, pss
-from tests.support import ROOT
+from tests.support import RELEASE
 
 
 def test_growth_is_the_slope_of_the_settled_curve() -> None:
@@ -17,7 +17,7 @@ def test_growth_is_the_slope_of_the_settled_curve() -> None:
 
 def test_a_process_that_holds_the_models_is_measured() -> None:
     """It loads all three, and takes more than nothing and less than all."""
-    with holding(ROOT / "artifacts") as (seconds, process):
+    with holding(RELEASE) as (seconds, process):
         assert seconds > 0
         assert process != os.getpid()
         assert 50 < pss(process) < 2000

@@ -6,7 +6,7 @@ import pytest
 
 from tests.hostile.corpus import KINDS, corpus, table, tried
 from tests.hostile.send import Answer, Service
-from tests.support import ROOT, serving
+from tests.support import RELEASE, serving
 
 _MEMORY = 256  # MiB that it may take beyond what it had
 
@@ -14,7 +14,7 @@ _MEMORY = 256  # MiB that it may take beyond what it had
 @pytest.fixture(scope="module")
 def service() -> Iterator[Service]:
     """The real models behind a real server that gives a body two seconds to come."""
-    with serving(ROOT / "artifacts", body_seconds=2, head_seconds=2) as process:
+    with serving(RELEASE, body_seconds=2, head_seconds=2) as process:
         yield Service(process.url, process.process.pid)
 
 

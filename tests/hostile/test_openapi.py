@@ -15,7 +15,7 @@ from service.app import create_app
 from service.settings import Settings
 from tests.damage import files
 from tests.hostile.archives import PICTURE, packed
-from tests.support import ROOT, hosting, wait_until_loaded
+from tests.support import RELEASE, hosting, wait_until_loaded
 
 EXAMPLES = int(os.environ.get("EXAMPLES", "10"))  # of each operation, beside those that cover its schema
 
@@ -31,7 +31,7 @@ SCHEMA = schemathesis.openapi.from_dict(create_app(Settings()).openapi())
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """The service with its real models, which takes feedback."""
     feedback = tmp_path_factory.mktemp("store") / "feedback.db"
-    with hosting(create_app(Settings(artifacts=ROOT / "artifacts", feedback=feedback))) as client:
+    with hosting(create_app(Settings(artifacts=RELEASE, feedback=feedback))) as client:
         wait_until_loaded(client)
         yield client
 

@@ -18,8 +18,8 @@ def test_shapes_stand_where_they_do_on_the_whole_picture(number: int) -> None:
     assert {(shape.box, shape.area) for shape in shapes.found} == {
         (Box(*map(int, row[:4])), int(row[4])) for row in stats[1:]
     }
+    assert np.array_equal(shapes.labels > 0, labels > 0)
     for shape in shapes.found:
-        assert np.array_equal(shapes.labels > 0, labels > 0)
         own = shapes.mask([shape]) > 0
         assert len(np.unique(labels[own])) == 1
         assert np.isclose(shape.mass, strength[own].sum())

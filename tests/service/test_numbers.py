@@ -13,7 +13,7 @@ from service.models import Model
 from service.numbers import Numbers, read_numbers
 from service.settings import Settings
 from tests.mnist import digits, labels
-from tests.support import ROOT
+from tests.support import RELEASE
 
 DIGITS = Digits(digits(), labels())
 
@@ -21,7 +21,7 @@ DIGITS = Digits(digits(), labels())
 @cache
 def release() -> tuple[Sequence[Model], Model]:
     """The committed models, and the gate."""
-    return load(Settings(artifacts=ROOT / "artifacts"))
+    return load(Settings(artifacts=RELEASE))
 
 
 def numbers(strip: Strip) -> Numbers:

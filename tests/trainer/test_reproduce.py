@@ -62,7 +62,7 @@ def test_no_version(folder: str) -> None:
 @pytest.mark.parametrize("model", ["cnn", "lenet5", "mlp", "gate"])
 def test_committed_versions_can_be_trained_again(model: str) -> None:
     """The recipe in each committed manifest is still one that trains, also after recipes got new keys."""
-    found = reproduce.original(ROOT / "artifacts" / model / str(store.latest(ROOT / "artifacts", model)))
+    found = reproduce.original(store.version_path(RELEASE, model, committed(model)))
     assert found.manifest.name == model
     assert found.network in found.recipe.models
     assert found.threads

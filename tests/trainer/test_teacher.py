@@ -14,8 +14,10 @@ import torch
 from rich.console import Console
 
 from registry import store
+from registry.manifest import GATE
 from registry.open import open_version
-from tests.trainer.conftest import OTHER, ROOT, TINY, TinyRun
+from tests.support import RELEASE, committed
+from tests.trainer.conftest import OTHER, TINY, TinyRun
 from trainer import job, loop, mnist, models, recipe, reproduce, teacher, tune
 from trainer.data import examples
 from trainer.errors import TrainerError
@@ -181,7 +183,7 @@ def test_validation_that_a_teacher_knows(tiny_run: TinyRun, small: Mnist) -> Non
 
 def test_gate_as_a_teacher() -> None:
     """A gate cannot teach digits."""
-    folder = ROOT / "artifacts" / "gate" / "2"
+    folder = store.version_path(RELEASE, GATE, committed(GATE))
     with pytest.raises(TrainerError, match=r"teacher\.versions: .*gate/2: a gate tells no digits apart"):
         teacher.pinned(_taught(versions=[str(folder)]), ["mlp"])
 

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from registry import store, torchscript
+from registry.manifest import GATE
 from registry.open import open_version
-from tests.support import Linear
-from tests.trainer.conftest import MODELS, OTHER, ROOT, TinyRun, cli
+from tests.support import RELEASE, Linear, committed
+from tests.trainer.conftest import MODELS, OTHER, TinyRun, cli
 from trainer import evaluate, mnist, recipe, reweigh, sampling, weight
 from trainer.errors import TrainerError
 from trainer.mnist import Mnist
@@ -74,7 +75,7 @@ def test_refused(tiny_run: TinyRun, small: Mnist, tmp_path: Path) -> None:
     (other / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(TrainerError, match="versions of several seeds or validation parts"):
         reweigh.again([tiny_run.artifacts / "cnn" / "1", other], small, tmp_path / "new", device=CPU)
-    done = cli("weigh", ROOT / "artifacts" / "gate" / "2", *OTHER, "--artifacts", tmp_path / "new")
+    done = cli("weigh", store.version_path(RELEASE, GATE, committed(GATE)), *OTHER, "--artifacts", tmp_path / "new")
     assert done.returncode == 2
     assert done.stderr.endswith("gate/2: a gate does not vote\n")
     assert not (tmp_path / "new").exists()

@@ -16,7 +16,7 @@ import yaml  # type: ignore[import-untyped]
 from service.app import create_app
 from service.settings import Settings
 from tests.ports import free_port
-from tests.support import ROOT, hosting, wait_until_loaded
+from tests.support import RELEASE, ROOT, hosting, wait_until_loaded
 from tests.waiting import until
 
 # Read by Ray's processes as they start. They are as urgent as the tests, no worker waits for work that none has, and
@@ -49,13 +49,13 @@ class Deployed:
 @pytest.fixture(scope="module")
 def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The release's models, which a test may add to."""
-    return Path(shutil.copytree(ROOT / "artifacts", tmp_path_factory.mktemp("cluster") / "artifacts"))
+    return Path(shutil.copytree(RELEASE, tmp_path_factory.mktemp("cluster") / "artifacts"))
 
 
 @pytest.fixture(scope="package")
 def alone() -> Iterator[httpx.Client]:
     """The same models in one process."""
-    with hosting(create_app(Settings(artifacts=ROOT / "artifacts", engine="onnx", batches=100))) as client:
+    with hosting(create_app(Settings(artifacts=RELEASE, engine="onnx", batches=100))) as client:
         assert wait_until_loaded(client)["state"] == "ready"
         yield client
 

@@ -18,7 +18,7 @@ from service.cluster import deployed as outside
 from service.cluster.application import NAME
 from service.commands.cluster import cli
 from tests.ports import free_port
-from tests.support import ROOT
+from tests.support import RELEASE, ROOT
 from tests.waiting import until
 
 
@@ -62,7 +62,7 @@ def up(address: str, port: int) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "-m", "service", "cluster", "up", "--address", address],
         cwd=ROOT,
-        env={**os.environ, "DIGITVOTE_ARTIFACTS": str(ROOT / "artifacts"), **settings},
+        env={**os.environ, "DIGITVOTE_ARTIFACTS": str(RELEASE), **settings},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

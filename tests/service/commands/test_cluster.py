@@ -127,7 +127,7 @@ def test_up_status_and_down_on_this_machine(ray_folder: Path, s3: S3, tmp_path: 
     port = free_port()
     environment = {**os.environ, "DIGITVOTE_ENGINE": "onnx", "DIGITVOTE_PORT": str(port), "PYTHONUNBUFFERED": "1"}
     address = objectstore.bucket("s3")
-    objectstore.copy(address, ROOT / "artifacts")
+    objectstore.copy(address, RELEASE)
     environment |= {"DIGITVOTE_ARTIFACTS": str(address), "DIGITVOTE_ARTIFACTS_CACHE": str(tmp_path)}
     environment |= {"DIGITVOTE_POLL_SECONDS": "0.5", "RAY_TMPDIR": str(ray_folder)}
     command = [sys.executable, "-m", "service", "cluster"]

@@ -49,7 +49,7 @@ def test_a_picture_alone_is_run_by_convolutions_laid_out_for_one(monkeypatch: py
     pictures = digits()[:2, np.newaxis].astype(np.float32) / np.float32(255)
     expected = torchscript.predictor(laid_out)(pictures)
     for name, convolves in (("cnn", True), ("lenet5", True), ("mlp", False)):
-        predict = open_engine(Settings()).predictor(open_version(RELEASE, name, store.latest(RELEASE, name) or 0))
+        predict = open_engine(Settings()).predictor(open_version(RELEASE, name, committed(name)))
         assert np.allclose(predict(pictures[:1]), expected[:1], atol=1e-4) == convolves
         assert not np.allclose(predict(pictures), expected, atol=1e-4)
 
